@@ -1,0 +1,35 @@
+// Package tillroute holds the vocabulary that the clients and the routing core of this module share.
+//
+// A point-of-sale system knows registers; a payment company knows terminals. The module pairs them and routes
+// payments between them:
+//
+//   - [github.com/tillroute/tillroute/pairing] keeps the pairings, queues the payments of each terminal in order
+//     and hands each of them to its terminal at most once;
+//   - [github.com/tillroute/tillroute/xseries] is a client for Lightspeed Retail X-Series;
+//   - [github.com/tillroute/tillroute/smartconnect] is a client for Smartpay SmartConnect, and a driver that moves
+//     money on its terminals.
+//
+// # Errors
+//
+// Every error that comes from this module is, or wraps, an [*Error]. Its [Kind] says what a program can do about
+// it, its text says what happened, to what, and what to do now:
+//
+//	_, err := client.Registers.Get(ctx, id)
+//	switch {
+//	case errors.Is(err, tillroute.ErrNotFound):
+//		// no such register
+//	case errors.Is(err, tillroute.ErrOutcomeUnknown):
+//		// it may have happened: look it up, never send it again
+//	}
+//
+// # Money
+//
+// Amounts are [decimal.Decimal] values in units of their currency: 12.50 is twelve dollars fifty. [ToMinor],
+// [FromMinor] and [FormatAmount] convert them to the forms that the wire wants, exactly or with an error. No
+// amount passes through a floating-point number.
+//
+// # Outcomes
+//
+// [Outcome] says how a payment ended. Its zero value is Unknown: what nobody can vouch for was neither approved
+// nor declined.
+package tillroute

@@ -1,0 +1,91 @@
+package tillroute
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/tillroute/tillroute/internal/operation"
+)
+
+// HTTPOptions says how a client talks HTTP. The zero value is ready for production. A client copies it; nothing
+// in it is changed.
+type HTTPOptions struct {
+	// Transport carries the requests. Defaults to a transport of the client's own that keeps up to 64 idle
+	// connections to a host. It must not retry what it may have sent.
+	Transport http.RoundTripper
+
+	// Timeout bounds one attempt, from the first byte sent to the last byte of the answer. Defaults to 30 s.
+	// The context of a call bounds the call as a whole.
+	Timeout time.Duration
+
+	// Retries is how many times an attempt may be repeated, where repeating is safe. Defaults to 3; negative
+	// means never.
+	Retries int
+
+	// MaxRetryAfter is the longest wait that a server may ask for with Retry-After and get. An answer that asks
+	// for more comes back as an error with RetryAfter set. Defaults to 30 s.
+	MaxRetryAfter time.Duration
+
+	// MaxBody is the largest answer in bytes that is read. Defaults to 10 MiB.
+	MaxBody int64
+
+	// UserAgent is sent with each request. Defaults to "tillroute-go".
+	UserAgent string
+
+	// Logger gets a record for each attempt at debug level and for each repetition at warn level, with the keys
+	// system, operation, attempt, status and duration. No URL, query, header or body is logged. Defaults to
+	// silence.
+	Logger *slog.Logger
+
+	// Middleware wraps each call once, outside of its retries; the first is outermost. [Operation] tells it what
+	// the call is.
+	Middleware []Middleware
+}
+
+// Middleware wraps a RoundTripper. The one that it returns must not modify the request it is given, and must close
+// the response's body or pass it on.
+type Middleware func(http.RoundTripper) http.RoundTripper
+
+// Operation returns the name of the client operation that a request belongs to, such as "xseries.Registers.List",
+// or "" outside of one. It is meant for middleware and transports that trace or measure.
+func Operation(ctx context.Context) string { return operation.Name(ctx) }
+
+// Call collects what the options of one call ask for. Programs use the With functions.
+type Call struct {
+	// Header is added to the request.
+	Header http.Header
+	// Response, if set, is filled with what the server answered, on success and on error.
+	Response *Response
+}
+
+// CallOption changes one call.
+type CallOption func(*Call)
+
+// WithHeader adds a header to the request. It can't replace a header that the client sets itself.
+func WithHeader(key, value string) CallOption {
+	return func(c *Call) {
+		if c.Header == nil {
+			c.Header = http.Header{}
+		}
+		c.Header.Add(key, value)
+	}
+}
+
+// WithResponse fills r with what the server answered, also when the call returns an error.
+func WithResponse(r *Response) CallOption {
+	return func(c *Call) { c.Response = r }
+}
+
+// Response is the answer of a server as it came.
+type Response struct {
+	// Status is the HTTP status, or 0 if there was no answer.
+	Status int
+	// Header is the answer's header.
+	Header http.Header
+	// Body is the answer's body as far as it was read. It may hold secrets.
+	Body []byte
+	// Attempts is how many times the request was tried.
+	Attempts int
+}

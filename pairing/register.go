@@ -1,0 +1,60 @@
+package pairing
+
+import (
+	"time"
+
+	"github.com/tillroute/tillroute"
+)
+
+// Register is a place that goods are sold from, as its point-of-sale system knows it.
+type Register struct {
+	// System is the point-of-sale system: "xseries", "kseries", "paysera", …
+	System string
+	// Account is the merchant's account there: a domain prefix, a business location. Never a host name: hosts
+	// change.
+	Account string
+	// ID is the register's identifier within the account.
+	ID string
+}
+
+// String returns "system/account/id".
+func (r Register) String() string { return r.System + "/" + r.Account + "/" + r.ID }
+
+// Terminal is a device that accepts payments.
+type Terminal struct {
+	// Provider names the driver that moves money on it.
+	Provider string
+	// Serial is the provider's identifier for it.
+	Serial string
+}
+
+// String returns "provider/serial".
+func (t Terminal) String() string { return t.Provider + "/" + t.Serial }
+
+// Pairing says which terminal a register's payments go to. A register has at most one; a terminal may serve many
+// registers.
+type Pairing struct {
+	Register Register
+	Terminal Terminal
+	// RegisterName and TerminalName are for people. Optional, up to 200 characters.
+	RegisterName, TerminalName string
+	// Identity is the name under which the terminal's provider knows the register, where it has such a thing. Who
+	// knows it may be able to start payments: it is a secret.
+	Identity tillroute.Secret
+	// Version counts the changes of this pairing, from 1.
+	Version int64
+	// PairedAt is when it was made or last replaced, in UTC, by the store's clock.
+	PairedAt time.Time
+}
+
+// Code is a pairing code that a terminal shows and a person types in to pair a register with it.
+type Code struct {
+	// Text is the code as stored: eight characters without separators. [Code.String] groups them for a screen.
+	Text string
+	// Terminal is the one that shows it.
+	Terminal Terminal
+	// TerminalName is for people. Optional.
+	TerminalName string
+	// ExpiresAt is when it stops working, in UTC, by the store's clock.
+	ExpiresAt time.Time
+}
