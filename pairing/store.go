@@ -222,3 +222,12 @@ type Grant struct {
 	// Version counts the changes of the grant, from 1.
 	Version int64
 }
+
+// Notifier is implemented by stores that several nodes share and that can tell one node what another did. The
+// router asks the store regularly all the same; a Notifier makes it quicker.
+type Notifier interface {
+	// Notify calls changed for every terminal whose queue another node may have changed, soon after it did, until
+	// ctx ends or the connection is lost. It returns why it ended. Calls come one at a time; the zero Terminal
+	// means that any of them may have changed.
+	Notify(ctx context.Context, changed func(Terminal)) error
+}
