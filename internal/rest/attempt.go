@@ -1,0 +1,204 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// maxErrorBody is how much is read of an answer that isn't 2xx.
+const maxErrorBody = 64 << 10
+
+type readCloser = io.ReadCloser
+
+// NewTransport returns a transport with enough idle connections for a busy client. It uses no proxy.
+func NewTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       90 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// retries runs a request through go-retryablehttp.
+type retries struct{ client *retryablehttp.Client }
+
+func (t retries) RoundTrip(r *http.Request) (*http.Response, error) {
+	wrapped := &retryablehttp.Request{Request: r}
+	if s := callOf(r.Context()); s != nil && s.body != nil {
+		if err := wrapped.SetBody(s.body); err != nil {
+			return nil, err
+		}
+	}
+	return t.client.Do(wrapped)
+}
+
+// attempts carries one attempt: it authorizes it, bounds its time, watches whether it left, and reads the answer
+// whole, so that a connection that breaks in the middle of a body counts as a failed attempt.
+//
+// It has no CloseIdleConnections on purpose: go-retryablehttp calls that on every failure, and the transport may be
+// shared.
+type attempts struct {
+	client *Client
+	next   http.RoundTripper
+}
+
+func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
+	s := callOf(r.Context())
+	if err := r.Context().Err(); err != nil {
+		return nil, notSent(r, err)
+	}
+	s.attempts++
+	ctx, cancel := context.WithTimeout(r.Context(), t.client.options.Timeout)
+	defer cancel()
+	// Their own variable for each attempt: a transport may still report on one that was given up.
+	w := &way{}
+	if s.op.Repeat != Read {
+		ctx = httptrace.WithClientTrace(ctx, w.trace())
+	}
+	if t.client.config.Authorize != nil && !s.anonymous {
+		r = r.Clone(ctx)
+		if err := t.client.config.Authorize(r, s.body); err != nil {
+			return nil, notSent(r, err)
+		}
+	} else {
+		r = r.WithContext(ctx)
+	}
+	start := time.Now()
+	response, err := t.next.RoundTrip(r) //nolint:bodyclose // readWhole closes it.
+	if err == nil {
+		err = t.client.readWhole(response)
+	}
+	if err != nil && !w.neverLeft() {
+		s.mayHaveArrived = true
+	}
+	t.log(r.Context(), s, response, err, time.Since(start))
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+func (t *attempts) log(ctx context.Context, s *call, response *http.Response, err error, took time.Duration) {
+	logger := t.client.options.Logger
+	if !logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	status := 0
+	if err == nil {
+		status = response.StatusCode
+	}
+	logger.LogAttrs(ctx, slog.LevelDebug, "attempt", append(logAttrs(t.client, s),
+		slog.Int("status", status), slog.Duration("duration", took))...)
+}
+
+func logAttrs(c *Client, s *call) []slog.Attr {
+	return []slog.Attr{
+		slog.String("system", c.config.System),
+		slog.String("operation", s.op.Name),
+		slog.Int("attempt", s.attempts),
+	}
+}
+
+// way is what a transport reports about an attempt's way to the server.
+type way struct{ looked, connected atomic.Bool }
+
+func (w *way) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn: func(string) { w.looked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { w.connected.Store(true) },
+	}
+}
+
+// neverLeft reports whether the attempt provably never left: the transport looked for a connection and got none. A
+// transport that reports nothing proves nothing. Once there is a connection it may have been written to, even if
+// the transport has not said so yet.
+func (w *way) neverLeft() bool { return w.looked.Load() && !w.connected.Load() }
+
+func notSent(r *http.Request, err error) error {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	return &notSentError{err}
+}
+
+// notSentError is a failure before anything was sent.
+type notSentError struct{ err error }
+
+func (e *notSentError) Error() string { return e.err.Error() }
+func (e *notSentError) Unwrap() error { return e.err }
+
+// errTooLarge is an answer beyond the limit.
+var errTooLarge = errors.New("the answer is larger than the limit set by HTTP.MaxBody")
+
+// whole is a body that was read already.
+type whole struct {
+	bytes.Reader
+
+	body []byte
+}
+
+func (*whole) Close() error { return nil }
+
+func reader(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
+
+// readWhole replaces the response's body by its bytes.
+func (c *Client) readWhole(response *http.Response) error {
+	body, err := c.readLimited(response)
+	_ = response.Body.Close()
+	if err != nil {
+		return err
+	}
+	w := &whole{body: body}
+	w.Reset(body)
+	response.Body = w
+	return nil
+}
+
+// readBody returns the body of a response, which middleware may have replaced.
+func (c *Client) readBody(response *http.Response) ([]byte, error) {
+	if w, ok := response.Body.(*whole); ok {
+		return w.body, nil
+	}
+	body, err := c.readLimited(response)
+	_ = response.Body.Close()
+	return body, err
+}
+
+func (c *Client) readLimited(response *http.Response) ([]byte, error) {
+	limit, keepHead := c.options.MaxBody, false
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		limit, keepHead = min(limit, maxErrorBody), true
+	}
+	if response.ContentLength > limit && !keepHead {
+		return nil, errTooLarge
+	}
+	var b bytes.Buffer
+	if response.ContentLength > 0 {
+		b.Grow(int(min(response.ContentLength, limit)) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(response.Body, limit+1))
+	switch {
+	case n > limit && keepHead:
+		return b.Bytes()[:limit], nil
+	case n > limit:
+		return nil, errTooLarge
+	case err != nil && keepHead:
+		// The status says more than the rest of the body would.
+		return b.Bytes(), nil
+	default:
+		return b.Bytes(), err
+	}
+}

@@ -1,0 +1,213 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tillroute/tillroute"
+)
+
+// fail completes an error with what is known of the call.
+func (c *Client) fail(s *call, e *tillroute.Error) *tillroute.Error {
+	e.System, e.Operation, e.Attempts = c.config.System, s.op.Name, s.attempts
+	for _, secret := range s.secrets {
+		// A short one would tear words apart, and is no secret worth the name.
+		if len(secret) >= 6 {
+			e.Message = strings.ReplaceAll(e.Message, secret, "[redacted]")
+			e.Code = strings.ReplaceAll(e.Code, secret, "[redacted]")
+		}
+	}
+	return e
+}
+
+// transportError is a call that got no answer.
+func (c *Client) transportError(ctx context.Context, s *call, err error) *tillroute.Error {
+	// The text of a url.Error holds the URL, and with it what may be secret.
+	var outer *url.Error
+	for errors.As(err, &outer) {
+		err = outer.Err
+	}
+	e := &tillroute.Error{Outcome: tillroute.Failed, Err: err}
+	if s.mayHaveArrived {
+		e.Outcome = s.outcome(tillroute.Unknown)
+	}
+	var notSent *notSentError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case ctx.Err() != nil:
+		e.Kind, e.Err = tillroute.KindCanceled, ctx.Err()
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			e.Kind = tillroute.KindTimeout
+		}
+	case errors.As(err, &notSent):
+		var inner *tillroute.Error
+		if errors.As(notSent.err, &inner) {
+			e.Kind = inner.Kind
+		}
+		e.Err, e.Message = notSent.err, "no request was sent"
+	case errors.Is(err, errTooLarge):
+		e.Kind, e.Err = tillroute.KindDecode, nil
+		e.Message = fmt.Sprintf("%s (%d bytes)", errTooLarge, c.options.MaxBody)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e.Kind, e.Message = tillroute.KindTimeout, fmt.Sprintf("no answer within %s", c.options.Timeout)
+	case e.Outcome == tillroute.Unknown:
+		e.Kind, e.Message = tillroute.KindUnavailable, "the answer was lost"
+	default:
+		e.Kind, e.Message = tillroute.KindUnavailable, "the server can't be reached"
+	}
+	return c.fail(s, e)
+}
+
+// statusError is an answer that isn't 2xx.
+func (c *Client) statusError(s *call, answer tillroute.Response) *tillroute.Error {
+	e := &tillroute.Error{
+		Kind:       kindOf(answer.Status),
+		Status:     answer.Status,
+		RetryAfter: c.retryAfter(answer.Header),
+		Outcome:    tillroute.Failed,
+		Body:       head(answer.Body),
+	}
+	if answer.Status < 400 || answer.Status > 499 || answer.Status == http.StatusRequestTimeout || s.mayHaveArrived {
+		e.Outcome = s.outcome(tillroute.Unknown)
+	}
+	switch {
+	case answer.Status >= 300 && answer.Status <= 399:
+		e.Message = "the server redirects elsewhere, and the redirect was not followed: check the base URL"
+	default:
+		e.Code, e.Message = errorText(answer)
+	}
+	if c.config.Explain != nil {
+		c.config.Explain(e)
+	}
+	return c.fail(s, e)
+}
+
+func kindOf(status int) tillroute.Kind {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge,
+		http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+		return tillroute.KindInvalid
+	case http.StatusUnauthorized:
+		return tillroute.KindUnauthorized
+	case http.StatusForbidden:
+		return tillroute.KindForbidden
+	case http.StatusNotFound, http.StatusGone:
+		return tillroute.KindNotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return tillroute.KindConflict
+	case http.StatusLocked:
+		return tillroute.KindBusy
+	case http.StatusTooManyRequests:
+		return tillroute.KindRateLimited
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return tillroute.KindTimeout
+	}
+	switch {
+	case status >= 500:
+		return tillroute.KindUnavailable
+	case status >= 400:
+		return tillroute.KindInvalid
+	default:
+		return tillroute.KindOther
+	}
+}
+
+// errorText finds the code and the message in the shapes that the systems use: {"error": "…"},
+// {"error": {"code": …, "message": "…"}}, {"error": "…", "error_description": "…"}, {"error": "…", "message": "…"},
+// {"error": "…", "details": "…"}, {"errors": [...]}. What isn't JSON is only named: a page says nothing worth
+// repeating.
+func errorText(answer tillroute.Response) (code, message string) {
+	var body struct {
+		Error            json.RawMessage `json:"error"`
+		Code             json.RawMessage `json:"code"`
+		Message          json.RawMessage `json:"message"`
+		ErrorDescription json.RawMessage `json:"error_description"`
+		Details          json.RawMessage `json:"details"`
+		Errors           json.RawMessage `json:"errors"`
+	}
+	if err := json.Unmarshal(answer.Body, &body); err != nil {
+		if len(answer.Body) == 0 {
+			return "", http.StatusText(answer.Status)
+		}
+		return "", http.StatusText(answer.Status) + " (the answer is " + contentType(answer) + ", not JSON)"
+	}
+	code = scalar(body.Code)
+	name := scalar(body.Error)
+	if name == "" {
+		var inner struct {
+			Code    json.RawMessage `json:"code"`
+			Message json.RawMessage `json:"message"`
+		}
+		if json.Unmarshal(body.Error, &inner) == nil {
+			code, name = scalar(inner.Code), scalar(inner.Message)
+		}
+	}
+	description := scalar(body.ErrorDescription)
+	if description != "" && code == "" {
+		return name, description
+	}
+	parts := []string{name, scalar(body.Message), description, scalar(body.Details)}
+	var list []json.RawMessage
+	if json.Unmarshal(body.Errors, &list) == nil {
+		for _, item := range list {
+			var inner struct {
+				Message json.RawMessage `json:"message"`
+			}
+			_ = json.Unmarshal(item, &inner)
+			parts = append(parts, scalar(item), scalar(inner.Message))
+		}
+	}
+	message = join(parts)
+	if message == "" {
+		message = http.StatusText(answer.Status)
+	}
+	return code, message
+}
+
+// scalar returns a JSON string, number or boolean as text, and "" for everything else.
+func scalar(raw json.RawMessage) string {
+	if len(raw) == 0 {
+		return ""
+	}
+	switch raw[0] {
+	case '"':
+		var s string
+		_ = json.Unmarshal(raw, &s)
+		return s
+	case '{', '[', 'n':
+		return ""
+	default:
+		return string(raw)
+	}
+}
+
+func join(parts []string) string {
+	var kept []string
+	for _, part := range parts {
+		if part != "" {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, ": ")
+}
+
+func contentType(answer tillroute.Response) string {
+	kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";")
+	if kind = strings.TrimSpace(kind); kind == "" {
+		return "of no named type"
+	}
+	return kind
+}
+
+func notUnderstood(answer tillroute.Response, err error) string {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf("the answer (%s, %d bytes) is not complete JSON", contentType(answer), len(answer.Body))
+	}
+	return "the answer has another form than expected: " + err.Error()
+}

@@ -1,0 +1,122 @@
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	firstWait = 200 * time.Millisecond
+	lastWait  = 5 * time.Second
+	// maxRedirects is more than any of the systems needs.
+	maxRedirects = 5
+)
+
+// checkRedirect follows redirects of reads within the same scheme and host. Anything else would carry credentials to
+// a stranger, or turn a POST into a GET whose answer means something else: then the redirect itself is the answer.
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	first := via[0]
+	same := r.URL.Scheme == first.URL.Scheme && strings.EqualFold(r.URL.Host, first.URL.Host)
+	read := first.Method == http.MethodGet || first.Method == http.MethodHead
+	if !same || !read || len(via) > maxRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// checkRetry decides whether an attempt is repeated: always if it provably never arrived, on a status that says
+// "later" or on a lost answer if the operation is safe to repeat, never otherwise.
+func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
+	s := callOf(ctx)
+	if ctx.Err() != nil || s.attempts > c.options.Retries {
+		return false, nil
+	}
+	if err != nil {
+		retry := !permanent(err) && (s.op.Repeat != Never || !s.mayHaveArrived)
+		c.logRetry(ctx, s, 0, retry)
+		return retry, nil
+	}
+	retry := false
+	switch response.StatusCode {
+	case http.StatusTooManyRequests:
+		// Refused before it was processed; without a hint when to come back the caller of an unsafe operation
+		// knows better what to do than we.
+		retry = s.op.Repeat != Never || response.Header.Get("Retry-After") != ""
+	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		s.mayHaveArrived = true
+		retry = s.op.Repeat != Never
+	}
+	if retry {
+		wait := c.retryAfter(response.Header)
+		retry = wait <= c.options.MaxRetryAfter && inTime(ctx, max(wait, firstWait))
+		c.logRetry(ctx, s, response.StatusCode, retry)
+	}
+	return retry, nil
+}
+
+func (c *Client) logRetry(ctx context.Context, s *call, status int, retry bool) {
+	if retry {
+		c.options.Logger.LogAttrs(ctx, slog.LevelWarn, "trying again", append(logAttrs(c, s), slog.Int("status", status))...)
+	}
+}
+
+func inTime(ctx context.Context, wait time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > wait
+}
+
+// permanent reports whether trying again can't help.
+func permanent(err error) bool {
+	var (
+		notSent     *notSentError
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		hostname    x509.HostnameError
+	)
+	return errors.Is(err, errTooLarge) || errors.As(err, &notSent) ||
+		errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &hostname)
+}
+
+// backoff waits as long as the server asks, or else a random time that grows with the attempts.
+func (c *Client) backoff(_, _ time.Duration, attempt int, response *http.Response) time.Duration {
+	if response != nil {
+		if wait := c.retryAfter(response.Header); wait > 0 {
+			return min(wait, c.options.MaxRetryAfter)
+		}
+	}
+	most := min(firstWait<<min(attempt, 10), lastWait)
+	return most/2 + rand.N(most/2) //nolint:gosec // jitter needs no secrecy.
+}
+
+// retryAfter reads Retry-After, as seconds or as a date. A date is taken against the server's own clock if it tells
+// the time. What can't be read, and what has passed, is 0.
+func (c *Client) retryAfter(h http.Header) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if text == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Duration(max(0, min(seconds, int64(maxWait/time.Second)))) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	now := time.Now()
+	if server, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = server
+	}
+	return max(0, min(at.Sub(now), maxWait))
+}
+
+// maxWait keeps an absurd Retry-After from overflowing.
+const maxWait = 365 * 24 * time.Hour

@@ -1,0 +1,347 @@
+// Package rest is the HTTP pipeline that all clients of this module share.
+//
+// A call passes, from the outside in: the caller's middleware (once), the retries of go-retryablehttp under a policy
+// of our own, and for each attempt its authorization, its timeout and the transport.
+//
+// What may have been processed and is not safe to repeat is never repeated. Whether a request can have reached the
+// server is taken from positive evidence alone: the transport reported that it looked for a connection, and never
+// that it got one.
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/operation"
+)
+
+// Repeat says when an operation may be sent again.
+type Repeat uint8
+
+const (
+	// Never repeats what may have been processed. It is the zero value.
+	Never Repeat = iota
+	// Safe operations change something, and doing so twice is the same as once.
+	Safe
+	// Read operations change nothing: their errors leave no outcome open.
+	Read
+)
+
+// Operation declares a call once: its name as users know it, and what goes out.
+type Operation struct {
+	// Name is the method that makes the call, such as "Registers.Get".
+	Name string
+	// Method is the HTTP method.
+	Method string
+	// Path is relative to the base URL, with {} for each argument: "/registers/{}".
+	Path string
+	// Repeat says when it may be sent again.
+	Repeat Repeat
+}
+
+// Request is what varies between the calls of an operation. At most one of Form, JSON and Body is set.
+type Request struct {
+	// Args fill the {} of the path, escaped.
+	Args []string
+	// URL, if set, is used instead of base URL and path. It may hold secrets: it is never shown.
+	URL string
+	// Query is appended to the path.
+	Query url.Values
+	// Form is sent as application/x-www-form-urlencoded.
+	Form url.Values
+	// JSON is encoded and sent as application/json.
+	JSON any
+	// Body is sent as ContentType.
+	Body        []byte
+	ContentType string
+	// Secrets are removed from the texts of errors, should the server echo them.
+	Secrets []string
+	// Anonymous requests are sent without authorization.
+	Anonymous bool
+}
+
+// Config configures a Client.
+type Config struct {
+	// System names the client in errors and logs.
+	System string
+	// BaseURL is what paths are appended to. It may have a path of its own.
+	BaseURL string
+	// HTTP is the user's part.
+	HTTP tillroute.HTTPOptions
+	// Authorize adds credentials to an attempt, whose body is given. Optional.
+	Authorize func(r *http.Request, body []byte) error
+	// Renew is called after a 401 with the request that was refused; if it returns true the call is made once more.
+	// Optional.
+	Renew func(ctx context.Context, refused *http.Request) (bool, error)
+	// Explain refines the error of an answer whose status isn't 2xx. Optional.
+	Explain func(e *tillroute.Error)
+}
+
+// Client makes calls. It is safe for concurrent use.
+type Client struct {
+	config  Config
+	base    *url.URL
+	options tillroute.HTTPOptions
+	retry   *retryablehttp.Client
+	handler http.RoundTripper
+}
+
+// New checks the configuration and returns a client. It sends nothing.
+func New(c Config) (*Client, error) {
+	base, err := ParseBaseURL(c.BaseURL)
+	if err != nil {
+		return nil, tillroute.Invalid(c.System, "New", "%s", err)
+	}
+	o, err := withDefaults(c.HTTP)
+	if err != nil {
+		return nil, tillroute.Invalid(c.System, "New", "%s", err)
+	}
+	client := &Client{config: c, base: base, options: o}
+	client.retry = &retryablehttp.Client{
+		HTTPClient: &http.Client{
+			Transport:     &attempts{client: client, next: o.Transport},
+			CheckRedirect: checkRedirect,
+		},
+		RetryMax:     o.Retries,
+		CheckRetry:   client.checkRetry,
+		Backoff:      client.backoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	client.handler = retries{client.retry}
+	for i := len(o.Middleware) - 1; i >= 0; i-- {
+		client.handler = o.Middleware[i](client.handler)
+	}
+	return client, nil
+}
+
+// ParseBaseURL reads an absolute http or https URL without query, fragment or credentials.
+func ParseBaseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return nil, errors.New("the base URL is not an absolute https URL: write it like https://api.example.com/v1")
+	}
+	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, errors.New("the base URL has a query, a fragment or credentials: leave them out")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = strings.TrimRight(u.RawPath, "/")
+	return u, nil
+}
+
+func withDefaults(o tillroute.HTTPOptions) (tillroute.HTTPOptions, error) {
+	if o.Timeout < 0 || o.MaxRetryAfter < 0 || o.MaxBody < 0 {
+		return o, errors.New("HTTP.Timeout, HTTP.MaxRetryAfter and HTTP.MaxBody must not be negative")
+	}
+	for i, m := range o.Middleware {
+		if m == nil {
+			return o, fmt.Errorf("HTTP.Middleware[%d] is nil", i)
+		}
+	}
+	if o.Transport == nil {
+		o.Transport = NewTransport()
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	switch {
+	case o.Retries == 0:
+		o.Retries = 3
+	case o.Retries < 0:
+		o.Retries = 0
+	}
+	if o.MaxRetryAfter == 0 {
+		o.MaxRetryAfter = 30 * time.Second
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 10 << 20
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "tillroute-go"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Middleware = append([]tillroute.Middleware(nil), o.Middleware...)
+	return o, nil
+}
+
+// BaseURL returns the base URL without a trailing slash. The caller must not change it.
+func (c *Client) BaseURL() *url.URL { return c.base }
+
+// Do makes the call and decodes its answer, which must be 2xx and JSON, into out unless that is nil. It returns a
+// *tillroute.Error.
+func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts ...tillroute.CallOption) error {
+	var options tillroute.Call
+	for _, set := range opts {
+		set(&options)
+	}
+	s := &call{op: op, secrets: r.Secrets, anonymous: r.Anonymous}
+	request, err := c.newRequest(ctx, s, r, options.Header)
+	if err != nil {
+		return c.fail(s, &tillroute.Error{Kind: tillroute.KindInvalid, Message: err.Error(), Outcome: tillroute.Failed})
+	}
+	answer, err := c.send(request, s)
+	if options.Response != nil {
+		*options.Response = answer
+	}
+	if err != nil {
+		return err
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer.Body, out); err != nil {
+		return c.fail(s, &tillroute.Error{
+			Kind:    tillroute.KindDecode,
+			Status:  answer.Status,
+			Message: notUnderstood(answer, err),
+			Body:    head(answer.Body),
+			Outcome: s.outcome(tillroute.Unknown),
+		})
+	}
+	return nil
+}
+
+// call is the state of one call. Its attempts run one after the other.
+type call struct {
+	op        *Operation
+	body      []byte
+	secrets   []string
+	anonymous bool
+	attempts  int
+	// mayHaveArrived says that some attempt may have reached the server.
+	mayHaveArrived bool
+}
+
+// outcome returns o, or Failed if the operation can't have had an effect.
+func (s *call) outcome(o tillroute.Outcome) tillroute.Outcome {
+	if s.op.Repeat == Read {
+		return tillroute.Failed
+	}
+	return o
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	s, _ := ctx.Value(callKey{}).(*call)
+	return s
+}
+
+func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http.Header) (*http.Request, error) {
+	target := r.URL
+	if target == "" {
+		path, err := fill(s.op.Path, r.Args)
+		if err != nil {
+			return nil, err
+		}
+		target = c.base.Scheme + "://" + c.base.Host + c.base.EscapedPath() + path
+		if len(r.Query) > 0 {
+			target += "?" + r.Query.Encode()
+		}
+	}
+	contentType := r.ContentType
+	switch {
+	case r.JSON != nil:
+		body, err := json.Marshal(r.JSON)
+		if err != nil {
+			return nil, fmt.Errorf("the request can't be written as JSON: %w", err)
+		}
+		s.body, contentType = body, "application/json"
+	case r.Form != nil:
+		s.body, contentType = []byte(r.Form.Encode()), "application/x-www-form-urlencoded"
+	default:
+		s.body = r.Body
+	}
+	ctx = operation.With(context.WithValue(ctx, callKey{}, s), c.config.System+"."+s.op.Name)
+	request, err := http.NewRequestWithContext(ctx, s.op.Method, target, nil)
+	if err != nil {
+		return nil, errors.New("the URL of the request is not valid")
+	}
+	if s.body != nil {
+		request.Body, request.GetBody = reader(s.body), func() (readCloser, error) { return reader(s.body), nil }
+		request.ContentLength = int64(len(s.body))
+	}
+	for key, values := range header {
+		request.Header[key] = values
+	}
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", c.options.UserAgent)
+	return request, nil
+}
+
+// fill puts the arguments into the path. An argument is one path segment: it can't be empty or climb.
+func fill(path string, args []string) (string, error) {
+	var b strings.Builder
+	for _, arg := range args {
+		before, after, found := strings.Cut(path, "{}")
+		if !found {
+			break
+		}
+		if arg == "" || arg == "." || arg == ".." {
+			return "", fmt.Errorf("%q can't be part of the path %s", arg, path)
+		}
+		b.WriteString(before)
+		b.WriteString(url.PathEscape(arg))
+		path = after
+	}
+	b.WriteString(path)
+	return b.String(), nil
+}
+
+// send makes the call, and once more if its credentials were refused and could be renewed.
+func (c *Client) send(request *http.Request, s *call) (tillroute.Response, error) {
+	answer, err := c.once(request, s)
+	if answer.Status != http.StatusUnauthorized || c.config.Renew == nil || s.anonymous {
+		return answer, err
+	}
+	renewed, renewErr := c.config.Renew(request.Context(), request)
+	if renewErr != nil {
+		return answer, renewErr
+	}
+	if !renewed {
+		return answer, err
+	}
+	return c.once(request, s)
+}
+
+func (c *Client) once(request *http.Request, s *call) (tillroute.Response, error) {
+	response, err := c.handler.RoundTrip(request)
+	answer := tillroute.Response{Attempts: s.attempts}
+	if err != nil {
+		if response != nil && response.Body != nil {
+			_ = response.Body.Close()
+		}
+		return answer, c.transportError(request.Context(), s, err)
+	}
+	answer.Status, answer.Header = response.StatusCode, response.Header
+	answer.Body, err = c.readBody(response)
+	if err != nil {
+		return answer, c.transportError(request.Context(), s, err)
+	}
+	if answer.Status < 200 || answer.Status > 299 {
+		return answer, c.statusError(s, answer)
+	}
+	return answer, nil
+}
+
+func head(body []byte) []byte {
+	if len(body) > maxErrorBody {
+		body = body[:maxErrorBody]
+	}
+	return bytes.Clone(body)
+}
