@@ -49,10 +49,11 @@ type Pairings interface {
 	// (by bytes). The zero Register begins at the beginning.
 	ListPairings(ctx context.Context, after Register, limit int) ([]Pairing, error)
 
-	// RenameTerminal makes every pairing of from a pairing of to (raising its version), and moves the payments
-	// that are queued at from to to, where they stand in the order in which they were accepted. Payments that were
-	// already handed over stay. It is for providers that tell late which device stands behind a pairing.
-	RenameTerminal(ctx context.Context, from, to Terminal) error
+	// MoveRegister is for providers that tell late which device stands behind a pairing. If the register is paired
+	// with from it is paired with to instead (raising the version), and its payments that are queued at from move
+	// to to's queue, where they stand in the order in which all were accepted. Payments that were already handed
+	// over stay. If the register is not paired with from, nothing changes, and that is no error.
+	MoveRegister(ctx context.Context, r Register, from, to Terminal) error
 }
 
 // Codes keeps the pairing codes that terminals show.
