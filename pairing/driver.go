@@ -15,7 +15,8 @@ type Driver interface {
 	// the payment waits at the head of its queue and is tried again later; of any other kind, the payment has
 	// Failed. Every other error means that the payment may have been started, and its outcome is Unknown.
 	//
-	// The context is not that of the caller who submitted the payment: it ends only when the router stops.
+	// The context is not that of the caller who submitted the payment, and it doesn't end when the router is told to
+	// stop: what was begun is carried through. Bound the time it takes.
 	Start(ctx context.Context, p Payment) (Handle, error)
 
 	// Await follows a payment that was started, by its Handle, until its outcome is known or can no longer be
@@ -48,7 +49,7 @@ type PairRequest struct {
 // Link is what a provider's pairing gave.
 type Link struct {
 	// Terminal is what the register is now paired with. A provider that doesn't tell which device it was gives a
-	// serial that stands for this register alone; see [Handle.Serial].
+	// serial that stands for this register alone.
 	Terminal Terminal
 	// TerminalName is for people. Optional.
 	TerminalName string

@@ -1,0 +1,176 @@
+package pairing
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/tillroute/tillroute"
+)
+
+// Pair pairs a register with the terminal that shows a code, and returns the pairing. A register that is paired
+// already is paired anew, but only if this succeeds; a failed attempt changes nothing.
+//
+// With a Provider, the code is handed on to it; see [Pairer] and the provider's driver. Without one, the code is one
+// of [Router.IssueCode], and the errors are ErrWrongCode, ErrCodeExpired, ErrCodeUsed and, for an account that has
+// guessed wrong too often, ErrTooManyTries. A code may be typed in any case, with spaces and dashes.
+func (r *Router) Pair(ctx context.Context, request PairRequest) (Pairing, error) {
+	const operation = "Pair"
+	if err := errors.Join(checkRegister(request.Register), checkText("the register's name", request.RegisterName, 0)); err != nil {
+		return Pairing{}, tillroute.Invalid(system, operation, "%s", err)
+	}
+	if strings.TrimSpace(request.Code) == "" {
+		return Pairing{}, tillroute.Invalid(system, operation, "the pairing code is missing: type the one that the terminal shows")
+	}
+	var p Pairing
+	var err error
+	if request.Provider == "" {
+		p, err = r.redeem(ctx, request)
+	} else {
+		p, err = r.pairAtProvider(ctx, request)
+	}
+	if err != nil {
+		return Pairing{}, err
+	}
+	r.log.LogAttrs(ctx, slog.LevelInfo, "register paired",
+		slog.String("register", p.Register.String()), slog.String("terminal", p.Terminal.String()))
+	return p, nil
+}
+
+func (r *Router) redeem(ctx context.Context, request PairRequest) (Pairing, error) {
+	return r.store.RedeemCode(ctx, normalizeCode(request.Code),
+		Pairing{Register: request.Register, RegisterName: request.RegisterName},
+		Tries{
+			Key:    request.Register.System + "/" + request.Register.Account,
+			Max:    r.config.CodeTries,
+			Window: r.config.CodeWindow,
+		})
+}
+
+func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairing, error) {
+	pairer, ok := r.drivers[request.Provider].(Pairer)
+	if !ok {
+		return Pairing{}, tillroute.Invalid(system, "Pair", "%q is not a provider that pairs by a code of its own", clip(request.Provider))
+	}
+	before, err := r.store.Pairing(ctx, request.Register)
+	if err != nil && !errors.Is(err, tillroute.ErrNotFound) {
+		return Pairing{}, err
+	}
+	request.Code = strings.TrimSpace(request.Code)
+	request.Identity = ""
+	if before.Terminal.Provider == request.Provider {
+		request.Identity = before.Identity
+	}
+	link, err := pairer.Pair(ctx, request)
+	if err != nil {
+		return Pairing{}, err
+	}
+	// The provider has made the link: giving up now because the caller did would only hide it.
+	return r.store.PutPairing(context.WithoutCancel(ctx), Pairing{
+		Register:     request.Register,
+		Terminal:     link.Terminal,
+		RegisterName: request.RegisterName,
+		TerminalName: link.TerminalName,
+		Identity:     link.Identity,
+	}, -1)
+}
+
+// PairTerminal pairs a register with a terminal that is known by its serial number, without a code. Whoever may
+// call it can send payments to any terminal: offer it to people who may do that alone.
+func (r *Router) PairTerminal(ctx context.Context, p Pairing) (Pairing, error) {
+	const operation = "PairTerminal"
+	if err := errors.Join(checkRegister(p.Register), checkText("the terminal's serial", p.Terminal.Serial, 1),
+		checkText("the register's name", p.RegisterName, 0), checkText("the terminal's name", p.TerminalName, 0)); err != nil {
+		return Pairing{}, tillroute.Invalid(system, operation, "%s", err)
+	}
+	if r.drivers[p.Terminal.Provider] == nil {
+		return Pairing{}, tillroute.Invalid(system, operation, "no driver serves the terminals of %q: add it to Config.Drivers", clip(p.Terminal.Provider))
+	}
+	return r.store.PutPairing(ctx, p, -1)
+}
+
+// Unpair ends the register's pairing. Payments that were accepted go on. ErrNotFound if it has none. It does not
+// end what a provider keeps on its own side.
+func (r *Router) Unpair(ctx context.Context, register Register) error {
+	p, err := r.store.Pairing(ctx, register)
+	if err != nil {
+		return err
+	}
+	return r.store.DeletePairing(ctx, register, p.Version)
+}
+
+// Pairing returns the register's pairing. ErrNotFound if it has none.
+func (r *Router) Pairing(ctx context.Context, register Register) (Pairing, error) {
+	return r.store.Pairing(ctx, register)
+}
+
+// Pairings returns up to limit pairings whose registers follow after, ordered by system, account and ID. The zero
+// Register begins at the beginning.
+func (r *Router) Pairings(ctx context.Context, after Register, limit int) ([]Pairing, error) {
+	return r.store.ListPairings(ctx, after, limit)
+}
+
+// codeAlphabet has 32 characters that are told apart on a small screen: no I, L, O or U.
+const (
+	codeAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	codeLength   = 8
+)
+
+// IssueCode makes a new pairing code for a terminal to show: single use, valid for Config.CodeTTL. It ends the
+// terminal's earlier codes, so a terminal refreshes its code by asking for another. The name is for people.
+func (r *Router) IssueCode(ctx context.Context, t Terminal, name string) (Code, error) {
+	const operation = "IssueCode"
+	if err := errors.Join(checkText("the terminal's serial", t.Serial, 1), checkText("the terminal's name", name, 0)); err != nil {
+		return Code{}, tillroute.Invalid(system, operation, "%s", err)
+	}
+	if r.drivers[t.Provider] == nil {
+		return Code{}, tillroute.Invalid(system, operation, "no driver serves the terminals of %q: add it to Config.Drivers", clip(t.Provider))
+	}
+	for {
+		c, err := r.store.PutCode(ctx, Code{Text: newCode(), Terminal: t, TerminalName: name}, r.config.CodeTTL)
+		// Another terminal shows the same code: one in a trillion, so it does not happen twice.
+		if !errors.Is(err, tillroute.ErrConflict) {
+			return c, err
+		}
+	}
+}
+
+func newCode() string {
+	b := make([]byte, codeLength)
+	_, _ = rand.Read(b) // It never fails.
+	for i := range b {
+		b[i] = codeAlphabet[b[i]%byte(len(codeAlphabet))] // 256 is a multiple of 32: no character is likelier.
+	}
+	return string(b)
+}
+
+// normalizeCode undoes what people do to a code when they type it.
+func normalizeCode(text string) string {
+	text = strings.Map(func(c rune) rune {
+		switch c {
+		case ' ', '-', '\t', '\u00a0':
+			return -1
+		case 'O':
+			return '0'
+		case 'I', 'L':
+			return '1'
+		default:
+			return c
+		}
+	}, strings.ToUpper(strings.TrimSpace(text)))
+	// A longer text is no code of ours, and need not be stored or compared at length.
+	if len(text) > maxText {
+		text = text[:maxText]
+	}
+	return text
+}
+
+// String returns the code as a terminal shows it: "K7QX-2M9P".
+func (c Code) String() string {
+	if len(c.Text) != codeLength {
+		return c.Text
+	}
+	return c.Text[:codeLength/2] + "-" + c.Text[codeLength/2:]
+}

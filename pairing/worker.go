@@ -1,0 +1,434 @@
+package pairing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tillroute/tillroute"
+)
+
+// Run works on the payments of the store until ctx ends, and returns ctx's error. It takes up what an earlier
+// process left behind as soon as its lease has ended. One call runs at a time; any number of nodes may run on one
+// store.
+//
+// When ctx ends, nothing new is sent. A payment that is being handed to a terminal at that moment is handed over to
+// the end and its handle written down, so Run may take as long as a driver's Start; payments that are being followed
+// are left as they are, for the next Run.
+func (r *Router) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	active := &activeSet{slots: map[Terminal]*slot{}}
+	start := func(t Terminal) {
+		if r.drivers[t.Provider] == nil || !active.enter(t) {
+			return
+		}
+		workers.Go(func() { r.work(ctx, active, t) })
+	}
+	r.mu.Lock()
+	if r.running {
+		r.mu.Unlock()
+		return tillroute.Invalid(system, "Run", "this router runs already: call Run once")
+	}
+	r.running, r.start = true, start
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.running, r.start = false, nil
+		r.mu.Unlock()
+	}()
+	if notifier, ok := r.store.(Notifier); ok {
+		workers.Go(func() { r.listen(ctx, notifier, start) })
+	}
+	r.housekeep(ctx)
+	tick := time.NewTicker(r.config.PollInterval)
+	defer tick.Stop()
+	purge := time.NewTicker(time.Hour)
+	defer purge.Stop()
+	for {
+		r.poll(ctx, start)
+		select {
+		case <-tick.C:
+		case <-purge.C:
+			r.housekeep(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// maxReady is how many terminals one poll takes up; the next poll takes the rest.
+const maxReady = 1000
+
+func (r *Router) poll(ctx context.Context, start func(Terminal)) {
+	providers := make([]string, 0, len(r.drivers))
+	for provider := range r.drivers {
+		providers = append(providers, provider)
+	}
+	slices.Sort(providers)
+	terminals, err := r.store.ReadyTerminals(ctx, providers, maxReady)
+	if err != nil {
+		r.complain(ctx, "the store can't be asked for work", err)
+		return
+	}
+	for _, t := range terminals {
+		start(t)
+	}
+}
+
+// listen hears of other nodes' changes, and begins again when the store's connection is lost.
+func (r *Router) listen(ctx context.Context, notifier Notifier, start func(Terminal)) {
+	for ctx.Err() == nil {
+		err := notifier.Notify(ctx, func(t Terminal) {
+			r.hub.changed(t)
+			if t != (Terminal{}) {
+				start(t)
+			}
+		})
+		r.complain(ctx, "the store no longer tells what other nodes do; polling goes on", err)
+		pause(ctx, r.config.PollInterval)
+	}
+}
+
+// deliveryAge is how long webhook keys are kept: as long as the most patient sender repeats.
+const deliveryAge = 30 * 24 * time.Hour
+
+func (r *Router) housekeep(ctx context.Context) {
+	if _, err := r.store.PurgeDeliveries(ctx, deliveryAge); err != nil {
+		r.complain(ctx, "old deliveries can't be forgotten", err)
+	}
+}
+
+// kick has this node look at a terminal's queue now.
+func (r *Router) kick(t Terminal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Under the lock, so that no worker starts after Run has begun to wait for them.
+	if r.start != nil {
+		r.start(t)
+	}
+}
+
+// activeSet holds the terminals that this node works on, each with one worker.
+type activeSet struct {
+	mu    sync.Mutex
+	slots map[Terminal]*slot
+}
+
+type slot struct{ again bool }
+
+// enter reports whether the caller is to start a worker. If there is one already, it will look once more.
+func (a *activeSet) enter(t Terminal) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.slots[t]; s != nil {
+		s.again = true
+		return false
+	}
+	a.slots[t] = &slot{}
+	return true
+}
+
+// leave reports whether the worker may go; if something came in meanwhile it must look once more.
+func (a *activeSet) leave(t Terminal) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.slots[t]; s.again {
+		s.again = false
+		return false
+	}
+	delete(a.slots, t)
+	return true
+}
+
+// work serves the queue of one terminal until it is empty or its head belongs to another node.
+func (r *Router) work(ctx context.Context, active *activeSet, t Terminal) {
+	for {
+		if err := r.drain(ctx, t); err != nil {
+			r.complain(ctx, "the queue of terminal "+t.String()+" can't be served", err)
+			// The store is in trouble: come back with the next poll rather than at once.
+			pause(ctx, r.config.PollInterval)
+		}
+		if active.leave(t) || ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func (r *Router) drain(ctx context.Context, t Terminal) error {
+	for ctx.Err() == nil {
+		began := time.Now()
+		claim, ok, err := r.store.ClaimPayment(ctx, t, r.config.Owner, r.config.Lease)
+		for ok && err == nil {
+			var end ending
+			r.hub.changed(t)
+			end, err = r.serve(ctx, claim, began)
+			if err != nil || end.left {
+				return err
+			}
+			if end.requeued {
+				pause(ctx, end.delay)
+				break
+			}
+			began = time.Now()
+			claim, ok, err = r.finish(ctx, claim, end.result)
+		}
+		if err != nil || !ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// ending says what became of a claim.
+type ending struct {
+	// result is how the payment ended, unless it was left or requeued.
+	result Result
+	// left payments are under way, and followed by somebody else or later.
+	left bool
+	// requeued payments were provably not sent.
+	requeued bool
+	delay    time.Duration
+}
+
+// serve takes a claimed payment as far as it goes.
+func (r *Router) serve(ctx context.Context, claim Claim, began time.Time) (ending, error) {
+	lease := r.keepLease(ctx, claim)
+	defer lease.stop()
+	p := claim.Payment
+	if p.State == Sent {
+		r.log.LogAttrs(ctx, slog.LevelInfo, "payment taken up again", attrs(p)...)
+		return r.follow(ctx, lease, p)
+	}
+	handle, end, err := r.send(ctx, claim, began)
+	if end != nil || err != nil {
+		return *end, err
+	}
+	if written, err := r.saveHandle(ctx, claim, handle); err != nil || !written {
+		return ending{left: true}, err
+	}
+	p.State, p.Handle = Sent, handle
+	return r.follow(ctx, lease, p)
+}
+
+// send hands a payment to its terminal, or finds one that may have been handed over, and returns its handle; or how
+// it ended instead. It holds the only call of a driver's Start.
+func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle, *ending, error) {
+	p := claim.Payment
+	driver := r.drivers[p.Terminal.Provider]
+	why := "the process that was sending it stopped"
+	if claim.Fresh {
+		// A claim that took too long to arrive may run out during the send, and then somebody else would take this
+		// payment for a lost one. Up to here it was provably not sent.
+		if time.Since(began) > r.config.Lease/2 || ctx.Err() != nil {
+			end, err := r.requeue(ctx, claim, 0, "")
+			return Handle{}, &end, err
+		}
+		r.log.LogAttrs(ctx, slog.LevelInfo, "payment is being sent", attrs(p)...)
+		handle, err := guard(func() (Handle, error) { return driver.Start(context.WithoutCancel(ctx), p) })
+		if err == nil {
+			return handle, nil, nil
+		}
+		if known, ok := errors.AsType[*tillroute.Error](err); ok && known.Outcome == tillroute.Failed {
+			if known.Kind == tillroute.KindBusy {
+				end, err := r.requeue(ctx, claim, max(r.config.BusyDelay, known.RetryAfter), "the terminal is busy")
+				return Handle{}, &end, err
+			}
+			return Handle{}, &ending{result: Result{Outcome: tillroute.Failed, Reason: err.Error()}}, nil
+		}
+		r.complain(ctx, "payment "+p.ID+" may have been sent", err)
+		why = "whether the terminal took it is not known: " + reason(err)
+	}
+	// It may have been sent, so it never is again: it is looked up.
+	handle, err := r.find(ctx, driver, p)
+	if err == nil {
+		return handle, nil, nil
+	}
+	end := r.notFound(ctx, p, err, why)
+	return Handle{}, &end, nil
+}
+
+// reason is the first line of an error: what follows is for the log.
+func reason(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// follow awaits the outcome of a payment whose handle is known.
+func (r *Router) follow(ctx context.Context, lease *leaseKeeper, p Payment) (ending, error) {
+	driver := r.drivers[p.Terminal.Provider]
+	result, err := guard(func() (Result, error) { return driver.Await(lease.ctx, p, lease.report) })
+	if lease.ctx.Err() != nil && (err != nil || result.Outcome == tillroute.Unknown) {
+		// The router stops, or another node has taken over: the handle is written down, it goes on from there.
+		if ctx.Err() != nil {
+			return ending{left: true}, r.release(ctx, lease.claim)
+		}
+		return ending{left: true}, nil
+	}
+	if err != nil {
+		result = Result{Outcome: tillroute.Unknown, Reason: "following it failed: " + reason(err)}
+		r.complain(ctx, "payment "+p.ID+" can't be followed", err)
+	}
+	return ending{result: result}, nil
+}
+
+// find asks the driver whether a payment that may have been sent was started.
+func (r *Router) find(ctx context.Context, driver Driver, p Payment) (Handle, error) {
+	finder, ok := driver.(Finder)
+	if !ok {
+		return Handle{}, errCannotFind
+	}
+	return guard(func() (Handle, error) { return finder.Find(ctx, p) })
+}
+
+var errCannotFind = errors.New("the terminal's provider can't be asked")
+
+// notFound decides about a payment that may have been sent and whose handle can't be had.
+func (r *Router) notFound(ctx context.Context, p Payment, err error, why string) ending {
+	if ctx.Err() != nil && !errors.Is(err, errCannotFind) {
+		// The look-up was cut short: the lease runs out and the next worker looks again.
+		return ending{left: true}
+	}
+	known, ok := errors.AsType[*tillroute.Error](err)
+	if ok && known.Kind == tillroute.KindNotFound && known.Outcome == tillroute.Failed {
+		return ending{result: Result{Outcome: tillroute.Failed, Reason: why + "; the terminal's provider has not seen it"}}
+	}
+	if !errors.Is(err, errCannotFind) {
+		why += "; " + reason(err)
+	}
+	return ending{result: Result{
+		Outcome: tillroute.Unknown,
+		Reason:  why + "; look on terminal " + p.Terminal.Serial + " for a " + string(p.Kind) + " of " + p.Amount.String() + " " + p.Currency,
+	}}
+}
+
+// saveHandle writes the handle down before anything else happens. It reports false if another node owns the payment.
+func (r *Router) saveHandle(ctx context.Context, claim Claim, h Handle) (bool, error) {
+	p := claim.Payment
+	p.Handle = h
+	err := r.insist(ctx, func(ctx context.Context) error { return r.store.SavePaymentHandle(ctx, claim, h) })
+	if err != nil {
+		r.log.LogAttrs(ctx, slog.LevelError, "the handle of a payment that was sent can't be written down",
+			append(attrs(p), slog.Any("error", err))...)
+		return false, ignoreFenced(err)
+	}
+	to := Terminal{Provider: p.Terminal.Provider, Serial: h.Serial}
+	if h.Serial != "" && to != p.Terminal {
+		if err := r.store.MoveRegister(context.WithoutCancel(ctx), p.Register, p.Terminal, to); err != nil {
+			// Only the order among registers that share the device suffers; the next payment tells again.
+			r.complain(ctx, "register "+p.Register.String()+" can't be moved to "+to.String(), err)
+		}
+		r.hub.changed(to)
+		r.kick(to)
+	}
+	r.hub.changed(p.Terminal)
+	return true, nil
+}
+
+func (r *Router) requeue(ctx context.Context, claim Claim, delay time.Duration, note string) (ending, error) {
+	err := r.insist(ctx, func(ctx context.Context) error { return r.store.RequeuePayment(ctx, claim, delay, note) })
+	r.hub.changed(claim.Payment.Terminal)
+	if errors.Is(err, ErrFenced) {
+		return ending{left: true}, nil
+	}
+	return ending{requeued: true, delay: delay}, err
+}
+
+func (r *Router) release(ctx context.Context, claim Claim) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
+	defer cancel()
+	return ignoreFenced(r.store.ReleaseClaim(ctx, claim))
+}
+
+// finish writes the outcome and claims the next payment in the same write.
+func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next Claim, ok bool, err error) {
+	if result.TransactionID == "" {
+		result.TransactionID = claim.Payment.Handle.TransactionID
+	}
+	if result.Outcome == tillroute.Approved && result.Amount.IsZero() {
+		result.Amount = claim.Payment.Amount
+	}
+	lease := r.config.Lease
+	if ctx.Err() != nil {
+		lease = 0
+	}
+	var done Payment
+	err = r.insist(ctx, func(ctx context.Context) error {
+		done, next, ok, err = r.store.FinishPayment(ctx, claim, result, lease)
+		return err
+	})
+	if err != nil {
+		p := claim.Payment
+		p.State, p.Result = Done, result
+		r.log.LogAttrs(ctx, slog.LevelError, "the outcome of a payment can't be written down", append(attrs(p), slog.Any("error", err))...)
+		return Claim{}, false, ignoreFenced(err)
+	}
+	level := slog.LevelInfo
+	if done.State == Parked {
+		level = slog.LevelError
+	}
+	r.log.LogAttrs(ctx, level, "payment ended", append(attrs(done), slog.String("reason", done.Result.Reason))...)
+	r.hub.changed(done.Terminal)
+	return next, ok, nil
+}
+
+// insist repeats a write that must not be lost while the store is in trouble: until it succeeds, until another
+// node has taken over, or, once the router stops, for one lease more. A write whose outcome is unknown may be
+// repeated, for all of them say the same again; one that was fenced off meanwhile was not ours any more.
+func (r *Router) insist(ctx context.Context, write func(context.Context) error) error {
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(r.config.Lease, cancel)
+		context.AfterFunc(detached, func() { timer.Stop() })
+	})
+	defer stop()
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, r.config.PollInterval) {
+		err := write(detached)
+		if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, tillroute.ErrNotFound) ||
+			errors.Is(err, tillroute.ErrConflict) || detached.Err() != nil {
+			return err
+		}
+		r.complain(ctx, "a write to the store failed and is repeated", err)
+		pause(detached, wait)
+	}
+}
+
+func ignoreFenced(err error) error {
+	if errors.Is(err, ErrFenced) {
+		return nil
+	}
+	return err
+}
+
+// guard turns a panic in a driver into an error. Its outcome is unknown: nobody knows how far the driver came.
+func guard[T any](call func() (T, error)) (result T, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the driver panicked: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return call()
+}
+
+func (r *Router) complain(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		r.log.LogAttrs(ctx, slog.LevelWarn, what, slog.Any("error", err))
+	}
+}
+
+// pause waits, or returns early when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
