@@ -1,0 +1,259 @@
+package testserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The base paths of the systems. They are not empty on purpose: a client that throws away the path of its base URL
+// must not get away with it.
+const (
+	xseriesPrefix      = "/xseries"
+	smartconnectPrefix = "/smartconnect"
+	simPrefix          = "/_sim"
+)
+
+// shutdownTime is how long answers that are under way may take after the end of the simulation.
+const shutdownTime = 2 * time.Second
+
+// Options are the settings of the simulated systems. The zero value is ready to use.
+type Options struct {
+	// Now tells the time for everything that expires. Default: [time.Now]. Delays run on real timers.
+	Now func() time.Time
+	// PublicURL is scheme://host[:port][/prefix] under which clients reach [Systems.Handler].
+	// Default: http:// and the address of [Systems.Listen].
+	PublicURL string
+
+	XSeries      XSeriesOptions
+	SmartConnect SmartConnectOptions
+}
+
+// Systems is all simulated systems on one address: /xseries, /smartconnect and the control API /_sim. The engine's
+// methods are its own.
+type Systems struct {
+	*Engine
+
+	XSeries      *XSeries
+	SmartConnect *SmartConnect
+
+	mu        sync.Mutex
+	publicURL string
+}
+
+// New makes the simulated systems. Nothing runs before [Systems.Serve].
+func New(opts Options) *Systems {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	e := newEngine(opts.Now)
+	s := &Systems{Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect)}
+	s.SetPublicURL(opts.PublicURL)
+	return s
+}
+
+// SetPublicURL says under which URL clients reach [Systems.Handler].
+func (s *Systems) SetPublicURL(url string) {
+	url = strings.TrimRight(url, "/")
+	s.mu.Lock()
+	s.publicURL = url
+	s.mu.Unlock()
+	s.SmartConnect.mu.Lock()
+	defer s.SmartConnect.mu.Unlock()
+	s.SmartConnect.publicURL = ""
+	if url != "" {
+		s.SmartConnect.publicURL = url + smartconnectPrefix
+	}
+}
+
+// PublicURL is the URL under which clients reach [Systems.Handler]; "" before it is known.
+func (s *Systems) PublicURL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publicURL
+}
+
+// Handler serves all systems. It does not use a [http.ServeMux], which would clean paths and redirect where the
+// vendors would not.
+func (s *Systems) Handler() http.Handler {
+	mounts := []struct {
+		prefix  string
+		handler http.Handler
+	}{
+		{xseriesPrefix, s.handler(xseriesName, xseriesPrefix, s.XSeries)},
+		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
+		{simPrefix, s.simHandler()},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, mount := range mounts {
+			if path, ok := strings.CutPrefix(r.URL.EscapedPath(), mount.prefix); ok && (path == "" || path[0] == '/') {
+				mount.handler.ServeHTTP(w, r)
+				return
+			}
+		}
+		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect or /_sim", http.StatusNotFound)
+	})
+}
+
+// Reset puts all systems back into the state at start and forgets requests, violations and faults. Credentials and
+// the public URL stay.
+func (s *Systems) Reset() {
+	s.Engine.reset()
+	s.XSeries.reset()
+	s.SmartConnect.reset()
+}
+
+// Close stops what terminals would do later by themselves, and wakes who waits for them.
+func (s *Systems) Close() {
+	s.SmartConnect.close()
+}
+
+// Listen opens a loopback address, such as "127.0.0.1:0", for [Systems.Serve] and makes it the public URL, unless
+// one was given in the options.
+func (s *Systems) Listen(ctx context.Context, addr string) (net.Listener, error) {
+	var config net.ListenConfig
+	ln, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("testserver: cannot listen on %q: %w", addr, err)
+	}
+	if s.PublicURL() == "" {
+		s.SetPublicURL("http://" + ln.Addr().String())
+	}
+	return ln, nil
+}
+
+// Serve answers on ln until ctx ends, then lets the answers under way finish, for two seconds at most. It returns
+// nil after such an end. It closes ln.
+func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
+	server := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		// Answers that are held back end with the simulation.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		s.Close()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			_ = server.Close()
+		}
+	})
+	err := server.Serve(ln)
+	if stop() {
+		s.Close()
+		return fmt.Errorf("testserver: serving stopped by itself: %w", err)
+	}
+	<-stopped
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("testserver: %w", err)
+}
+
+// TB is the part of [testing.TB] that [Start] needs.
+type TB interface {
+	Helper()
+	Cleanup(f func())
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// Start serves the simulated systems on a free loopback port for the time of a test. At its end it reports what
+// [Engine.Complaints] lists.
+func Start(tb TB, opts Options) *Systems {
+	tb.Helper()
+	s := New(opts)
+	ctx, cancel := context.WithCancel(context.Background())
+	ln, err := s.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		cancel()
+		tb.Fatalf("%v", err)
+		return nil
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, ln) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			tb.Errorf("%v", err)
+		}
+		for _, line := range s.Complaints() {
+			tb.Errorf("testserver: %s", line)
+		}
+	})
+	return s
+}
+
+// Description is what a client must know to use the simulated systems.
+type Description struct {
+	XSeries      XSeriesDescription      `json:"xseries"`
+	SmartConnect SmartConnectDescription `json:"smartconnect"`
+	Sim          SimDescription          `json:"sim"`
+}
+
+// XSeriesDescription tells how to reach the simulated X-Series. At the vendor the base URL is the store's host.
+type XSeriesDescription struct {
+	BaseURL       string     `json:"base_url"`
+	AuthorizeURL  string     `json:"authorize_url"`
+	TokenURL      string     `json:"token_url"`
+	ClientID      string     `json:"client_id"`
+	ClientSecret  string     `json:"client_secret"`
+	DomainPrefix  string     `json:"domain_prefix"`
+	PersonalToken string     `json:"personal_token"`
+	Origin        string     `json:"origin"`
+	APIVersions   []string   `json:"api_versions"`
+	Currency      string     `json:"currency"`
+	Registers     []Register `json:"registers"`
+}
+
+// SmartConnectDescription tells how to reach the simulated SmartConnect.
+type SmartConnectDescription struct {
+	BaseURL   string                `json:"base_url"`
+	Currency  string                `json:"currency"`
+	MinPollMS int64                 `json:"min_poll_ms"`
+	Terminals []TerminalDescription `json:"terminals"`
+}
+
+// TerminalDescription names a terminal and the URL of its control API.
+type TerminalDescription struct {
+	ID     string `json:"id"`
+	SimURL string `json:"sim_url"`
+}
+
+// SimDescription tells how to reach the control API.
+type SimDescription struct {
+	BaseURL string `json:"base_url"`
+}
+
+// Describe tells what a client must know. The public URL must be known, see [Systems.Listen].
+func (s *Systems) Describe() Description {
+	base := s.PublicURL()
+	x, sim := base+xseriesPrefix, base+simPrefix
+	d := Description{
+		XSeries: XSeriesDescription{
+			BaseURL: x, AuthorizeURL: x + "/connect", TokenURL: x + "/api/1.0/token",
+			ClientID: s.XSeries.opts.ClientID, ClientSecret: s.XSeries.opts.ClientSecret,
+			DomainPrefix: s.XSeries.opts.DomainPrefix, PersonalToken: s.XSeries.opts.PersonalToken,
+			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), Currency: "NZD", Registers: s.XSeries.Registers(),
+		},
+		SmartConnect: SmartConnectDescription{BaseURL: base + smartconnectPrefix + "/POS", Currency: "NZD"},
+		Sim:          SimDescription{BaseURL: sim},
+	}
+	s.SmartConnect.mu.Lock()
+	d.SmartConnect.MinPollMS = max(s.SmartConnect.minPoll, 0).Milliseconds()
+	s.SmartConnect.mu.Unlock()
+	for _, device := range s.SmartConnect.Devices() {
+		d.SmartConnect.Terminals = append(d.SmartConnect.Terminals, TerminalDescription{
+			ID: device.id, SimURL: sim + "/smartconnect/terminals/" + device.id,
+		})
+	}
+	return d
+}
