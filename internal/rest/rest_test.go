@@ -1,0 +1,635 @@
+package rest_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/rest"
+)
+
+var (
+	once = rest.Operation{Name: "Payments.Create", Method: http.MethodPost, Path: "/payments", Repeat: rest.Never}
+	safe = rest.Operation{Name: "Payments.Put", Method: http.MethodPut, Path: "/payments/{}", Repeat: rest.Safe}
+	read = rest.Operation{Name: "Payments.Get", Method: http.MethodGet, Path: "/payments/{}", Repeat: rest.Read}
+)
+
+// serve starts a server with a base path, and returns a client for it.
+func serve(t *testing.T, handler http.HandlerFunc, change func(*rest.Config)) *rest.Client {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return client(t, server.URL, change)
+}
+
+func client(t *testing.T, base string, change func(*rest.Config)) *rest.Client {
+	t.Helper()
+	config := rest.Config{System: "demo", BaseURL: base + "/base/"}
+	transport := rest.NewTransport()
+	t.Cleanup(transport.CloseIdleConnections)
+	config.HTTP.Transport = transport
+	if change != nil {
+		change(&config)
+	}
+	c, err := rest.New(config)
+	require.NoError(t, err)
+	return c
+}
+
+func asError(t *testing.T, err error) *tillroute.Error {
+	t.Helper()
+	e, ok := errors.AsType[*tillroute.Error](err)
+	require.True(t, ok, "%T: %v", err, err)
+	return e
+}
+
+// hangUp ends the connection without an answer.
+func hangUp(t *testing.T, w http.ResponseWriter) {
+	t.Helper()
+	connection, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		_ = connection.Close()
+	}
+}
+
+func TestAPostWhoseAnswerIsLostIsSentOnce(t *testing.T) {
+	t.Parallel()
+	var processed atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		processed.Add(1)
+		hangUp(t, w)
+	}, nil)
+	err := c.Do(t.Context(), &once, rest.Request{Form: url.Values{"amount": {"1"}}}, nil)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.ErrorIs(t, err, tillroute.ErrUnavailable)
+	require.EqualValues(t, 1, processed.Load())
+}
+
+func TestAPostIsNotRepeatedOnAnyStatusThatLeavesItOpen(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{408, 500, 502, 503, 504} {
+		var processed atomic.Int32
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			processed.Add(1)
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(status)
+		}, nil)
+		err := c.Do(t.Context(), &once, rest.Request{}, nil)
+		require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown, "%d", status)
+		require.EqualValues(t, 1, processed.Load(), "%d", status)
+	}
+}
+
+func TestARefusedPostHasFailed(t *testing.T) {
+	t.Parallel()
+	for status, kind := range map[int]error{
+		400: tillroute.ErrInvalid, 401: tillroute.ErrUnauthorized, 403: tillroute.ErrForbidden, 404: tillroute.ErrNotFound,
+		409: tillroute.ErrConflict, 422: tillroute.ErrInvalid, 429: tillroute.ErrRateLimited, 418: tillroute.ErrInvalid,
+	} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, `{"error":"no"}`)
+		}, nil)
+		err := c.Do(t.Context(), &once, rest.Request{}, nil)
+		require.ErrorIs(t, err, kind)
+		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, "%d", status)
+		require.Equal(t, "no", asError(t, err).Message)
+	}
+}
+
+func TestAPostThatNeverLeftIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	var dials atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(server.Close)
+	c := client(t, server.URL, func(config *rest.Config) {
+		transport := rest.NewTransport()
+		dial := transport.DialContext
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials.Add(1) < 3 {
+				return nil, errors.New("connection refused")
+			}
+			return dial(ctx, network, address)
+		}
+		config.HTTP.Transport = transport
+	})
+	var echoed map[string]int
+	require.NoError(t, c.Do(t.Context(), &once, rest.Request{JSON: map[string]int{"amount": 5}}, &echoed))
+	require.Equal(t, map[string]int{"amount": 5}, echoed)
+	require.EqualValues(t, 3, dials.Load())
+}
+
+func TestAServerThatCannotBeReachedHasProcessedNothing(t *testing.T) {
+	t.Parallel()
+	c := client(t, "http://127.0.0.1:1", func(config *rest.Config) { config.HTTP.Retries = -1 })
+	err := c.Do(t.Context(), &once, rest.Request{}, nil)
+	require.ErrorIs(t, err, tillroute.ErrUnavailable)
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestATransportThatReportsNothingProvesNothing(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int32
+	c := client(t, "http://x.test", func(config *rest.Config) {
+		config.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+			sent.Add(1)
+			return nil, errors.New("something broke")
+		})
+	})
+	err := c.Do(t.Context(), &once, rest.Request{}, nil)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.EqualValues(t, 1, sent.Load())
+}
+
+func TestReadsAreRepeatedAndLeaveNoOutcomeOpen(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch asked.Add(1) {
+		case 1:
+			hangUp(t, w)
+		case 2:
+			w.WriteHeader(http.StatusBadGateway)
+		case 3:
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, `{"id":`)
+			hangUp(t, w)
+		default:
+			_, _ = fmt.Fprintf(w, `{"path":%q}`, r.URL.EscapedPath())
+		}
+	}, nil)
+	var got struct{ Path string }
+	require.NoError(t, c.Do(t.Context(), &read, rest.Request{Args: []string{"a/b c"}}, &got))
+	require.Equal(t, "/base/payments/a%2Fb%20c", got.Path)
+
+	asked.Store(0)
+	c = serve(t, func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w) }, func(c *rest.Config) { c.HTTP.Retries = 1 })
+	err := c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, nil)
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.Equal(t, 2, asError(t, err).Attempts)
+}
+
+func TestASafeWriteThatWasLostOnceStaysOpenWhenItIsThenRefused(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			hangUp(t, w)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+	}, nil)
+	err := c.Do(t.Context(), &safe, rest.Request{Args: []string{"x"}}, nil)
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]string{"seconds": "7", "date": "Sat, 21 Nov 2026 00:00:07 GMT"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var asked int
+				c := client(t, "http://x.test", func(config *rest.Config) {
+					config.HTTP.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+						asked++
+						if asked == 1 {
+							return answer(r, 429, `{}`, "Retry-After", header, "Date", "Sat, 21 Nov 2026 00:00:00 GMT"), nil
+						}
+						return answer(r, 200, `{}`), nil
+					})
+				})
+				start := time.Now()
+				require.NoError(t, c.Do(t.Context(), &once, rest.Request{}, nil), "a 429 was refused, so even a POST may be tried again")
+				require.Equal(t, 7*time.Second, time.Since(start))
+			})
+		})
+	}
+}
+
+func answer(r *http.Request, status int, body string, header ...string) *http.Response {
+	h := http.Header{"Content-Type": {"application/json"}}
+	for i := 0; i < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r}
+}
+
+func TestRetryAfterBeyondTheLimitIsReturned(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{
+		"86400": 24 * time.Hour, "Wed, 21 Oct 2099 07:28:00 GMT": 365 * 24 * time.Hour, "99999999999999": 365 * 24 * time.Hour,
+	} {
+		var asked atomic.Int32
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.Header().Set("Retry-After", header)
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, nil)
+		start := time.Now()
+		err := c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, nil)
+		require.ErrorIs(t, err, tillroute.ErrRateLimited)
+		require.Equal(t, want, asError(t, err).RetryAfter)
+		require.Less(t, time.Since(start), 5*time.Second)
+		require.EqualValues(t, 1, asked.Load())
+	}
+}
+
+func TestAWaitThatTheCallerCannotAffordIsNotBegun(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "20")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	start := time.Now()
+	err := c.Do(ctx, &read, rest.Request{Args: []string{"x"}}, nil)
+	require.Equal(t, 20*time.Second, asError(t, err).RetryAfter)
+	require.Less(t, time.Since(start), 5*time.Second)
+}
+
+func TestAnEndedContextReturnsAtOnce(t *testing.T) {
+	t.Parallel()
+	waiting := make(chan struct{}, 1)
+	for name, handler := range map[string]http.HandlerFunc{
+		"while the server works": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			waiting <- struct{}{}
+			<-r.Context().Done()
+		},
+		"while it waits to try again": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "25")
+			w.WriteHeader(http.StatusTooManyRequests)
+			waiting <- struct{}{}
+		},
+		"while the body comes": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+			waiting <- struct{}{}
+			<-r.Context().Done()
+		},
+	} {
+		c := serve(t, handler, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended time.Time
+		go func() {
+			<-waiting
+			time.Sleep(20 * time.Millisecond)
+			ended = time.Now()
+			cancel()
+		}()
+		err := c.Do(ctx, &safe, rest.Request{Args: []string{"x"}, JSON: 1}, nil)
+		require.ErrorIs(t, err, context.Canceled, name)
+		require.ErrorIs(t, err, tillroute.ErrCanceled, name)
+		require.Less(t, time.Since(ended), 200*time.Millisecond, name)
+		cancel()
+	}
+}
+
+func TestAContextThatHasEndedSendsNothing(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	c := serve(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) }, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := c.Do(ctx, &once, rest.Request{}, nil)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.Zero(t, asked.Load())
+}
+
+func TestASlowAnswerTimesOut(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}, func(config *rest.Config) { config.HTTP.Timeout = 50 * time.Millisecond })
+	err := c.Do(t.Context(), &once, rest.Request{}, nil)
+	require.ErrorIs(t, err, tillroute.ErrTimeout)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.ErrorContains(t, err, "no answer within 50ms")
+}
+
+func TestNoCredentialFollowsARedirect(t *testing.T) {
+	t.Parallel()
+	var leaked atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leaked.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	for _, op := range []*rest.Operation{&once, &safe, &read} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, elsewhere.URL+"/?token=abc", status)
+			}, func(config *rest.Config) { config.Authorize = bearer("SECRET-TOKEN") })
+			err := c.Do(t.Context(), op, rest.Request{Args: []string{"x"}, Secrets: []string{"x"}}, nil)
+			require.ErrorContains(t, err, "redirect")
+			require.NotContains(t, err.Error(), "abc")
+			require.Equal(t, status, asError(t, err).Status)
+		}
+	}
+	require.Zero(t, leaked.Load())
+}
+
+func bearer(token string) func(*http.Request, []byte) error {
+	return func(r *http.Request, _ []byte) error {
+		r.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}
+}
+
+func TestReadsFollowRedirectsOnTheSameHost(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/there" {
+			http.Redirect(w, r, "/there", http.StatusFound)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `%q`, r.Header.Get("Authorization"))
+	}, func(config *rest.Config) { config.Authorize = bearer("T") })
+	var got string
+	require.NoError(t, c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, &got))
+	require.Equal(t, "Bearer T", got)
+	err := c.Do(t.Context(), &once, rest.Request{}, nil)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown, "a POST must not become a GET that means something else")
+}
+
+func TestStatusAndBodySurviveAnAnswerThatIsNotJSON(t *testing.T) {
+	t.Parallel()
+	page := "<html><body>Bad Gateway, token=abc</body></html>"
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, page)
+	}, nil)
+	var response tillroute.Response
+	err := c.Do(t.Context(), &once, rest.Request{}, nil, tillroute.WithResponse(&response))
+	e := asError(t, err)
+	require.Equal(t, 502, e.Status)
+	require.Equal(t, page, string(e.Body))
+	require.Equal(t, page, string(response.Body))
+	require.Equal(t, 502, response.Status)
+	require.ErrorContains(t, err, "the answer is text/html, not JSON")
+	require.NotContains(t, err.Error(), "abc")
+}
+
+func TestAnswersThatCannotBeUnderstood(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"truncated": `{"id":"x`, "page": "<html></html>", "empty": "", "other shape": `{"id":[1]}`, "two": `{} {}`,
+	} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }, nil)
+		var got struct{ ID string }
+		err := c.Do(t.Context(), &once, rest.Request{}, &got)
+		require.ErrorIs(t, err, tillroute.ErrDecode, name)
+		require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown, "%s: it was processed", name)
+		require.Equal(t, 200, asError(t, err).Status)
+		err = c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, &got)
+		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, name)
+	}
+}
+
+func TestLargeAnswers(t *testing.T) {
+	t.Parallel()
+	huge := bytes.Repeat([]byte("x"), 11<<20)
+	for _, chunked := range []bool{false, true} {
+		for _, status := range []int{200, 500} {
+			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				if !chunked {
+					w.Header().Set("Content-Length", fmt.Sprint(len(huge)))
+				}
+				w.WriteHeader(status)
+				_, _ = w.Write(huge)
+			}, nil)
+			err := c.Do(t.Context(), &once, rest.Request{}, nil)
+			e := asError(t, err)
+			require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+			if status == 200 {
+				require.ErrorContains(t, err, "larger than the limit")
+				require.ErrorIs(t, err, tillroute.ErrDecode)
+			} else {
+				require.Equal(t, 500, e.Status)
+				require.Len(t, e.Body, 64<<10)
+			}
+		}
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][2]string{
+		`{"error":"permission denied"}`:                                                 {"", "permission denied"},
+		`{"error":{"code":17,"message":"card expired"}}`:                                {"17", "card expired"},
+		`{"error":"invalid_grant","error_description":"The refresh token is invalid."}`: {"invalid_grant", "The refresh token is invalid."},
+		`{"error":"Too Many Requests","message":"Rate limiting enforced"}`:              {"", "Too Many Requests: Rate limiting enforced"},
+		`{"error":"bad","details":"the name"}`:                                          {"", "bad: the name"},
+		`{"errors":["one",{"message":"two"},3]}`:                                        {"", "one: two: 3"},
+		`{"code":"E1","message":"no"}`:                                                  {"E1", "no"},
+		`{"error":null}`:                                                                {"", "Bad Request"},
+		`[]`:                                                                            {"", "Bad Request (the answer is text/plain, not JSON)"},
+		``:                                                                              {"", "Bad Request"},
+	} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, body)
+		}, nil)
+		e := asError(t, c.Do(t.Context(), &once, rest.Request{}, nil))
+		require.Equal(t, want, [2]string{e.Code, e.Message}, body)
+	}
+}
+
+func TestCredentialsAreRenewedOnce(t *testing.T) {
+	t.Parallel()
+	token, renewals := "old", 0
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Header.Get("Authorization") != "Bearer new" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write(body)
+	}, func(config *rest.Config) {
+		config.Authorize = func(r *http.Request, _ []byte) error { return bearer(token)(r, nil) }
+		config.Renew = func(context.Context, *http.Request) (bool, error) {
+			renewals++
+			token = "new"
+			return true, nil
+		}
+	})
+	var got int
+	require.NoError(t, c.Do(t.Context(), &once, rest.Request{JSON: 5}, &got))
+	require.Equal(t, 5, got)
+	require.Equal(t, 1, renewals)
+
+	c = serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, func(config *rest.Config) {
+		config.Renew = func(context.Context, *http.Request) (bool, error) {
+			renewals++
+			return true, nil
+		}
+	})
+	require.ErrorIs(t, c.Do(t.Context(), &once, rest.Request{}, nil), tillroute.ErrUnauthorized)
+	require.Equal(t, 2, renewals)
+}
+
+func TestFailingToAuthorizeSendsNothing(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	c := serve(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) }, func(config *rest.Config) {
+		config.Authorize = func(*http.Request, []byte) error { return errors.New("there is no token") }
+	})
+	err := c.Do(t.Context(), &once, rest.Request{JSON: 1}, nil)
+	require.ErrorContains(t, err, "there is no token")
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.Zero(t, asked.Load())
+}
+
+func TestMiddlewareSeesEachCallOnceAndKnowsItsName(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	trace := func(name string) tillroute.Middleware {
+		return func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				seen = append(seen, name+" "+tillroute.Operation(r.Context()))
+				response, err := next.RoundTrip(r.Clone(r.Context()))
+				if err == nil {
+					// A body that is not ours any more.
+					response.Body = io.NopCloser(response.Body)
+				}
+				return response, err
+			})
+		}
+	}
+	var asked atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if asked.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write(body)
+	}, func(config *rest.Config) { config.HTTP.Middleware = []tillroute.Middleware{trace("outer"), trace("inner")} })
+	var got int
+	require.NoError(t, c.Do(t.Context(), &safe, rest.Request{Args: []string{"x"}, JSON: 7}, &got))
+	require.Equal(t, 7, got)
+	require.Equal(t, []string{"outer demo.Payments.Put", "inner demo.Payments.Put"}, seen)
+	require.EqualValues(t, 2, asked.Load())
+}
+
+func TestNothingSecretIsShown(t *testing.T) {
+	t.Parallel()
+	secret := rand.Text()
+	var logged bytes.Buffer
+	var mu sync.Mutex
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = fmt.Fprintf(w, `{"error":"your token %s is bad","code":%q}`, r.URL.Query().Get("token"), secret)
+	}, func(config *rest.Config) {
+		config.HTTP.Logger = slog.New(slog.NewJSONHandler(&lockedWriter{w: &logged, mu: &mu}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		config.HTTP.Retries = 1
+		config.Authorize = bearer(secret)
+	})
+	target := c.BaseURL().String() + "/poll?token=" + secret
+	err := c.Do(t.Context(), &read, rest.Request{URL: target, Secrets: []string{secret}}, nil)
+	require.Error(t, err)
+	dead := client(t, "http://127.0.0.1:1", func(config *rest.Config) { config.HTTP.Retries = -1 })
+	unreachable := dead.Do(t.Context(), &read, rest.Request{URL: "http://127.0.0.1:1/poll?token=" + secret}, nil)
+	require.Error(t, unreachable)
+	broken := dead.Do(t.Context(), &read, rest.Request{URL: "http://127.0.0.1:1/\x00?token=" + secret}, nil)
+	require.Error(t, broken)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Contains(t, logged.String(), `"attempt":2`)
+	for _, text := range []string{err.Error(), unreachable.Error(), broken.Error(), logged.String(), fmt.Sprintf("%+v %#v", err, unreachable)} {
+		require.NotContains(t, text, secret)
+	}
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+func TestConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"", "example.com", "ftp://x", "https://", "https://x/?q=1", "https://x/#f", "https://u:p@x/", "https://x\x00"} {
+		_, err := rest.New(rest.Config{System: "demo", BaseURL: base})
+		require.ErrorIs(t, err, tillroute.ErrInvalid, base)
+	}
+	for _, options := range []tillroute.HTTPOptions{{Timeout: -1}, {MaxBody: -1}, {MaxRetryAfter: -1}, {Middleware: []tillroute.Middleware{nil}}} {
+		_, err := rest.New(rest.Config{System: "demo", BaseURL: "https://x", HTTP: options})
+		require.ErrorIs(t, err, tillroute.ErrInvalid)
+	}
+}
+
+func TestPathsCannotClimb(t *testing.T) {
+	t.Parallel()
+	c := client(t, "http://127.0.0.1:1", nil)
+	for _, arg := range []string{"", ".", ".."} {
+		err := c.Do(t.Context(), &read, rest.Request{Args: []string{arg}}, nil)
+		require.ErrorIs(t, err, tillroute.ErrInvalid)
+		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	}
+}
+
+func TestTheUsersTransportIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	transport := &http.Transport{}
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w) }, func(config *rest.Config) {
+		config.HTTP.Transport, config.HTTP.Retries = transport, -1
+	})
+	require.Error(t, c.Do(t.Context(), &once, rest.Request{}, nil))
+	require.Nil(t, transport.DialContext)
+	require.Zero(t, transport.MaxIdleConnsPerHost)
+}
+
+func TestManyCallersShareAClient(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
+	}, func(config *rest.Config) { config.Authorize = bearer("T") })
+	var group sync.WaitGroup
+	for i := range 100 {
+		group.Go(func() {
+			var got int
+			if err := c.Do(t.Context(), &once, rest.Request{JSON: i}, &got); err != nil || got != i {
+				t.Errorf("got %d, %v", got, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
