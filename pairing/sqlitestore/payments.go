@@ -1,0 +1,255 @@
+package sqlitestore
+
+import (
+	"bytes"
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"strings"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
+)
+
+// The conditions of the partial indexes. SQLite uses an index only for queries that repeat its condition.
+const (
+	isOpen   = "state IN ('queued', 'sending', 'sent')"
+	inFlight = "state IN ('sending', 'sent')"
+	hasTurn  = "(" + inFlight + " OR not_before IS NOT NULL)"
+)
+
+const paymentColumns = "seq, id, system, account, register, kind, amount, currency, reference, data," +
+	" provider, serial, identity, state, outcome, note, accepted_at, sent_at, ended_at," +
+	" handle_transaction_id, handle_token, handle_serial," +
+	" charged, surcharge, tip, transaction_id, auth_code, acquirer, card_type, card_number, receipt, reason, resolved_by"
+
+func scanPayment(r *row) (p pairing.Payment) {
+	p.Seq = r.int()
+	p.ID = r.text()
+	p.Register.System = r.text()
+	p.Register.Account = r.text()
+	p.Register.ID = r.text()
+	p.Kind = pairing.Kind(r.text())
+	p.Amount = r.amount()
+	p.Currency = r.text()
+	p.Reference = r.text()
+	p.Data = r.bytes()
+	p.Terminal.Provider = r.text()
+	p.Terminal.Serial = r.text()
+	p.Identity = r.secret()
+	p.State = pairing.State(r.text())
+	p.Result.Outcome = tillroute.ParseOutcome(r.text())
+	p.Note = r.text()
+	p.AcceptedAt = r.time()
+	p.SentAt = r.time()
+	p.EndedAt = r.time()
+	p.Handle.TransactionID = r.text()
+	p.Handle.Token = r.secret()
+	p.Handle.Serial = r.text()
+	p.Result.Amount = r.amount()
+	p.Result.Surcharge = r.amount()
+	p.Result.Tip = r.amount()
+	p.Result.TransactionID = r.text()
+	p.Result.AuthCode = r.text()
+	p.Result.Acquirer = r.text()
+	p.Result.CardType = r.text()
+	p.Result.CardNumber = r.text()
+	p.Result.Receipt = r.text()
+	p.Result.Reason = r.text()
+	p.ResolvedBy = r.text()
+	return p
+}
+
+// AcceptPayment appends the request to the queue of its register's terminal.
+func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.Payment, error) {
+	r.Data = bytes.Clone(r.Data)
+	return write(ctx, s, func(c *conn) (pairing.Payment, error) { return accept(c, r) })
+}
+
+// accept takes the pairing from the statement that accepts the payment, so that no other pairing can come between.
+func accept(c *conn, r pairing.Request) (pairing.Payment, error) {
+	p := pairing.Payment{Request: r, State: pairing.Queued}
+	data := r.Data
+	if data == nil {
+		data = []byte{}
+	}
+	ok, err := c.one(func(r *row) {
+		p.Seq = r.int()
+		p.Terminal.Provider = r.text()
+		p.Terminal.Serial = r.text()
+		p.Identity = r.secret()
+		p.AcceptedAt = r.time()
+	}, "INSERT INTO payments (id, system, account, register, kind, amount, currency, reference, data,"+
+		" provider, serial, identity, accepted_at)"+
+		" SELECT ?, system, account, register, ?, ?, ?, ?, ?, provider, serial, identity, "+sqlTime+
+		" FROM pairings WHERE system = ? AND account = ? AND register = ? AND unpaired_at IS NULL"+
+		" ON CONFLICT DO NOTHING"+
+		" RETURNING seq, provider, serial, identity, accepted_at",
+		r.ID, string(r.Kind), amountText(r.Amount), r.Currency, r.Reference, data,
+		r.Register.System, r.Register.Account, r.Register.ID)
+	if err != nil || ok {
+		p.Data = bytes.Clone(p.Data) // do may run twice, and the caller owns what it gets
+		return p, err
+	}
+	p, ok, err = find(c, r.ID)
+	switch {
+	case err != nil:
+		return p, err
+	case !ok:
+		return p, notPaired(r.Register)
+	case !p.Same(r):
+		return p, pairing.Errorf(tillroute.KindConflict, nil,
+			"payment %q was already accepted and asks for something else", r.ID)
+	default:
+		return p, nil
+	}
+}
+
+const findPayment = "SELECT " + paymentColumns + " FROM payments WHERE id = ?"
+
+func find(c *conn, id string) (p pairing.Payment, ok bool, err error) {
+	ok, err = c.one(func(r *row) { p = scanPayment(r) }, findPayment, id)
+	return p, ok, err
+}
+
+// Payment returns the payment of that ID.
+func (s *Store) Payment(ctx context.Context, id string) (p pairing.Payment, err error) {
+	n, err := s.read(ctx, func(r *row) { p = scanPayment(r) }, findPayment, id)
+	if err == nil && n == 0 {
+		err = noPayment(id)
+	}
+	return p, err
+}
+
+// countAhead counts what stands before the open payment p: who has the turn, and who waits and came earlier.
+const countAhead = "SELECT CASE" +
+	" WHEN NOT p." + isOpen + " OR p." + inFlight + " OR p.not_before IS NOT NULL THEN 0" +
+	" ELSE (SELECT count(*) FROM payments" +
+	"  WHERE provider = p.provider AND serial = p.serial AND " + hasTurn + ")" +
+	"  + (SELECT count(*) FROM payments" +
+	"  WHERE provider = p.provider AND serial = p.serial AND " + isOpen + " AND NOT " + hasTurn + " AND seq < p.seq)" +
+	" END FROM payments p WHERE p.id = ?"
+
+// CountAhead returns how many open payments stand before the open payment of that ID.
+func (s *Store) CountAhead(ctx context.Context, id string) (count int, err error) {
+	n, err := s.read(ctx, func(r *row) { count = int(r.int()) }, countAhead, id)
+	if err == nil && n == 0 {
+		err = noPayment(id)
+	}
+	return count, err
+}
+
+// ListPayments returns up to limit payments that match the filter.
+func (s *Store) ListPayments(ctx context.Context, f pairing.Filter, limit int) (list []pairing.Payment, err error) {
+	query, args, err := listPayments(f, limit)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.read(ctx, func(r *row) { list = append(list, scanPayment(r)) }, query, args...)
+	return list, err
+}
+
+func listPayments(f pairing.Filter, limit int) (query string, args []driver.Value, err error) {
+	var b strings.Builder
+	b.WriteString("SELECT " + paymentColumns + " FROM payments")
+	switch {
+	case only(f.States, pairing.State.Open):
+		b.WriteString(" INDEXED BY payments_open WHERE " + isOpen + " AND seq > ?")
+	case only(f.States, func(s pairing.State) bool { return s == pairing.Parked }):
+		b.WriteString(" INDEXED BY payments_unknown WHERE state = 'unknown' AND seq > ?")
+	default:
+		b.WriteString(" WHERE seq > ?")
+	}
+	args = append(args, f.After)
+	if len(f.States) > 0 {
+		states, err := json.Marshal(f.States)
+		if err != nil {
+			return "", nil, err
+		}
+		b.WriteString(" AND state IN (SELECT value FROM json_each(?))")
+		args = append(args, string(states))
+	}
+	if f.Terminal != (pairing.Terminal{}) {
+		b.WriteString(" AND provider = ? AND serial = ?")
+		args = append(args, f.Terminal.Provider, f.Terminal.Serial)
+	}
+	if f.Register != (pairing.Register{}) {
+		b.WriteString(" AND system = ? AND account = ? AND register = ?")
+		args = append(args, f.Register.System, f.Register.Account, f.Register.ID)
+	}
+	b.WriteString(" ORDER BY seq LIMIT ?")
+	return b.String(), append(args, int64(max(limit, 0))), nil
+}
+
+// only reports whether there are states, and each is one that is asked for.
+func only(states []pairing.State, is func(pairing.State) bool) bool {
+	for _, s := range states {
+		if !is(s) {
+			return false
+		}
+	}
+	return len(states) > 0
+}
+
+// WithdrawPayment ends a queued payment as cancelled.
+func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing.Payment, error) {
+	return write(ctx, s, func(c *conn) (p pairing.Payment, err error) {
+		var withdrawn bool
+		ok, err := c.one(func(r *row) { p = scanPayment(r) },
+			"UPDATE payments SET state = 'done', outcome = 'cancelled', reason = ?, withdrawn = 1, not_before = NULL,"+
+				" ended_at = "+sqlTime+
+				" WHERE id = ? AND state = 'queued' RETURNING "+paymentColumns, reason, id)
+		if err != nil || ok {
+			return p, err
+		}
+		ok, err = c.one(func(r *row) {
+			withdrawn = r.bool()
+			p = scanPayment(r)
+		}, "SELECT withdrawn, "+paymentColumns+" FROM payments WHERE id = ?", id)
+		switch {
+		case err != nil:
+			return p, err
+		case !ok:
+			return p, noPayment(id)
+		case !withdrawn:
+			return p, pairing.Errorf(tillroute.KindConflict, nil,
+				"payment %q is %s: only a queued payment can be withdrawn", id, p.State)
+		default:
+			return p, nil
+		}
+	})
+}
+
+// ResolvePayment ends a parked payment as a person decided.
+func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolution) (pairing.Payment, error) {
+	if r.Outcome == tillroute.Unknown {
+		return pairing.Payment{}, pairing.Errorf(tillroute.KindInvalid, nil,
+			"payment %q cannot be resolved as unknown: say how it ended", id)
+	}
+	return write(ctx, s, func(c *conn) (p pairing.Payment, err error) {
+		asAsked := r.Outcome == tillroute.Approved && r.Amount.IsZero()
+		ok, err := c.one(func(r *row) { p = scanPayment(r) },
+			"UPDATE payments SET state = 'done', outcome = ?, charged = CASE WHEN ? THEN amount ELSE ? END,"+
+				" transaction_id = coalesce(nullif(?, ''), nullif(transaction_id, ''), handle_transaction_id),"+
+				" reason = ?, resolved_by = ?, ended_at = "+sqlTime+
+				" WHERE id = ? AND state = 'unknown' RETURNING "+paymentColumns,
+			r.Outcome.String(), asAsked, amountText(r.Amount), r.TransactionID, r.Reason, r.By, id)
+		if err != nil || ok {
+			return p, err
+		}
+		p, ok, err = find(c, id)
+		switch {
+		case err != nil:
+			return p, err
+		case !ok:
+			return p, noPayment(id)
+		default:
+			return p, pairing.Errorf(tillroute.KindConflict, nil,
+				"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
+		}
+	})
+}
+
+func noPayment(id string) error {
+	return pairing.Errorf(tillroute.KindNotFound, nil, "there is no payment %q", id)
+}
