@@ -1,0 +1,168 @@
+// Package wire reads what vendors' JSON really holds: numbers in strings and strings in numbers, nulls, booleans as
+// 0 and 1, times with and without a zone.
+//
+// A value that can't be read is left at its zero value and is never an error, so that one odd field doesn't hide
+// the rest of an answer. Callers check the fields that they can't do without.
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Text is a string, or a number or boolean as it stands in the JSON text.
+type Text string
+
+// UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
+func (t *Text) UnmarshalJSON(data []byte) error {
+	*t = Text(Scalar(data))
+	return nil
+}
+
+// Int is a whole number that fits 64 bits, also in quotes or written like 3.0.
+type Int int64
+
+// UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
+func (i *Int) UnmarshalJSON(data []byte) error {
+	*i = 0
+	text := strings.TrimSpace(Scalar(data))
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		*i = Int(n)
+	} else if d, ok := ParseDecimal(text); ok && d.IsInteger() && d.BigInt().IsInt64() {
+		*i = Int(d.IntPart())
+	}
+	return nil
+}
+
+// Bool is a boolean, also in quotes or written as 0 and 1.
+type Bool bool
+
+// UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
+func (b *Bool) UnmarshalJSON(data []byte) error {
+	*b = false
+	if parsed, err := strconv.ParseBool(strings.TrimSpace(Scalar(data))); err == nil {
+		*b = Bool(parsed)
+	}
+	return nil
+}
+
+// Time is a date and time. One without a zone is in UTC.
+type Time time.Time
+
+// UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
+func (t *Time) UnmarshalJSON(data []byte) error {
+	*t = Time{}
+	text := strings.TrimSpace(Scalar(data))
+	for _, layout := range []string{
+		time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999",
+		"2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999", time.DateOnly,
+	} {
+		if parsed, err := time.Parse(layout, text); err == nil {
+			*t = Time(parsed.UTC())
+			break
+		}
+	}
+	return nil
+}
+
+// Decimal is a number, also in quotes.
+type Decimal decimal.Decimal
+
+// UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
+func (d *Decimal) UnmarshalJSON(data []byte) error {
+	parsed, _ := ParseDecimal(Scalar(data))
+	*d = Decimal(parsed)
+	return nil
+}
+
+// Scalar returns a JSON string's content, a number or boolean as it is written, and "" for everything else.
+func Scalar(data []byte) string {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 {
+		return ""
+	}
+	switch data[0] {
+	case '"':
+		var s string
+		if json.Unmarshal(data, &s) != nil {
+			return ""
+		}
+		return s
+	case '{', '[', 'n':
+		return ""
+	default:
+		return string(data)
+	}
+}
+
+// maxDigits and maxExponent bound a number before any arithmetic is done with it.
+const (
+	maxDigits   = 40
+	maxExponent = 40
+)
+
+// ParseDecimal reads a number as JSON writes it: 8, -8.00, 1e2. It refuses everything else, and numbers that no
+// amount has: 1e400, or hundreds of digits.
+func ParseDecimal(text string) (decimal.Decimal, bool) {
+	mantissa, exponent, scientific := text, "", false
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		mantissa, exponent, scientific = text[:i], text[i+1:], true
+	}
+	whole, fraction, point := strings.Cut(strings.TrimPrefix(mantissa, "-"), ".")
+	if len(text) > maxDigits || !digits(whole) || (point && !digits(fraction)) {
+		return decimal.Decimal{}, false
+	}
+	if scientific {
+		n, err := strconv.Atoi(exponent)
+		if err != nil || n > maxExponent || n < -maxExponent {
+			return decimal.Decimal{}, false
+		}
+	}
+	d, err := decimal.NewFromString(text)
+	if err != nil {
+		return decimal.Decimal{}, false
+	}
+	return d, true
+}
+
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// Object reads a JSON object with its names spelled exactly as they are. An object that has a name twice is refused:
+// nobody can say which of the values is meant.
+func Object(data []byte) (map[string]json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	object := map[string]json.RawMessage{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, errors.New("not complete JSON")
+		}
+		name, _ := token.(string)
+		if _, twice := object[name]; twice {
+			return nil, fmt.Errorf("the name %.40q is there twice", name)
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, errors.New("not complete JSON")
+		}
+		object[name] = value
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, errors.New("not complete JSON")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the JSON object")
+	}
+	return object, nil
+}

@@ -1,0 +1,174 @@
+package smartconnect
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
+)
+
+// probeTime bounds the question which terminal a pairing led to.
+const probeTime = 5 * time.Second
+
+// Driver moves money on SmartConnect terminals for a router. It implements [pairing.Driver] and [pairing.Pairer], and
+// is safe for concurrent use.
+type Driver struct{ client *Client }
+
+var (
+	_ pairing.Driver = (*Driver)(nil)
+	_ pairing.Pairer = (*Driver)(nil)
+)
+
+// NewDriver returns a driver that uses client.
+func NewDriver(client *Client) *Driver { return &Driver{client} }
+
+// Pair pairs a register with the terminal that shows r.Code. A register that SmartConnect doesn't know yet gets a random
+// identity; one that it knows keeps it, so that the terminal it leaves is released.
+//
+// SmartConnect doesn't say which terminal that was. Pair therefore asks the terminal for its status right away, because the
+// answer names the device; that moves no money, and takes a few seconds at most. If there is no such answer (the terminal
+// may be busy) the serial stands for this register alone until its first payment tells ([pairing.Handle.Serial]). Only
+// with the device's own name is it known that several registers share a terminal.
+func (d *Driver) Pair(ctx context.Context, r pairing.PairRequest) (pairing.Link, error) {
+	identity := r.Identity
+	if identity == "" {
+		id, err := uuid.NewRandom()
+		if err != nil {
+			return pairing.Link{}, &tillroute.Error{
+				System: Provider, Operation: "Pair", Kind: tillroute.KindUnavailable, Outcome: tillroute.Failed,
+				Message: "this system gives no random numbers", Err: err,
+			}
+		}
+		identity = tillroute.Secret(id.String())
+	}
+	name := r.RegisterName
+	if name == "" {
+		name = r.Register.ID
+	}
+	err := d.client.Pair(ctx, r.Code, identity, name, Contact{})
+	// A lost reply may have paired the register and used the code up. If SmartConnect knows a terminal under a name that
+	// didn't exist before, it has.
+	lost := errors.Is(err, tillroute.ErrOutcomeUnknown) && r.Identity == ""
+	if err != nil && !lost {
+		return pairing.Link{}, err
+	}
+	device, probeErr := d.probe(ctx, identity)
+	if err != nil && probeErr != nil && !errors.Is(probeErr, tillroute.ErrBusy) {
+		return pairing.Link{}, err
+	}
+	serial := device
+	if serial == "" {
+		serial = standIn(r.Register)
+	}
+	return pairing.Link{
+		Terminal: pairing.Terminal{Provider: Provider, Serial: serial},
+		Identity: identity,
+	}, nil
+}
+
+// probe asks the register's terminal for its status and returns the device's name, if the answer has one.
+func (d *Driver) probe(ctx context.Context, identity tillroute.Secret) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	t, err := d.client.start(ctx, "Status", identity, terminalGetStatus, nil, nil)
+	return t.DeviceID, err
+}
+
+// standIn returns a serial that no other register has.
+func standIn(r pairing.Register) string {
+	return "register:" + url.PathEscape(r.System) + "/" + url.PathEscape(r.Account) + "/" + url.PathEscape(r.ID)
+}
+
+// Start hands a payment to the register's terminal. It knows the kinds [pairing.Purchase] and [pairing.Refund].
+func (d *Driver) Start(ctx context.Context, p pairing.Payment) (pairing.Handle, error) {
+	const operation = "Start"
+	if err := d.client.ready(operation); err != nil {
+		return pairing.Handle{}, err
+	}
+	if p.Identity == "" {
+		return pairing.Handle{}, &tillroute.Error{
+			System: Provider, Operation: operation, Kind: tillroute.KindInvalid, Outcome: tillroute.Failed,
+			Message: "the pairing has no identity at SmartConnect", Err: pairing.ErrNotPaired,
+		}
+	}
+	if currency := d.client.c.config.Currency; p.Currency != currency {
+		return pairing.Handle{}, tillroute.Invalid(Provider, operation, "the terminals charge in %s, the payment is in %s", currency, p.Currency)
+	}
+	start, err := d.starter(p.Kind)
+	if err != nil {
+		return pairing.Handle{}, err
+	}
+	t, err := start(ctx, p.Identity, p.Amount)
+	if err != nil {
+		return pairing.Handle{}, notNow(ctx, err)
+	}
+	return pairing.Handle{TransactionID: t.ID, Token: t.PollingURL, Serial: t.DeviceID}, nil
+}
+
+type starter = func(context.Context, tillroute.Secret, decimal.Decimal, ...tillroute.CallOption) (Transaction, error)
+
+func (d *Driver) starter(kind pairing.Kind) (starter, error) {
+	switch kind {
+	case pairing.Purchase:
+		return d.client.Purchase, nil
+	case pairing.Refund:
+		return d.client.Refund, nil
+	default:
+		return nil, tillroute.Invalid(Provider, "Start", "a SmartConnect terminal can't do a payment of kind %q", kind)
+	}
+}
+
+// notNow turns errors that provably started nothing, and say nothing against the payment, into Busy: it keeps its place
+// and is tried again.
+func notNow(ctx context.Context, err error) error {
+	var e *tillroute.Error
+	if !errors.As(err, &e) || e.Outcome != tillroute.Failed {
+		return err
+	}
+	if e.Kind == tillroute.KindRateLimited || ctx.Err() != nil {
+		busy := *e
+		busy.Kind = tillroute.KindBusy
+		return &busy
+	}
+	return err
+}
+
+// Await follows a payment to its end. It reports when the terminal takes longer than usual and when SmartConnect can't be
+// reached.
+func (d *Driver) Await(ctx context.Context, p pairing.Payment, report func(note string)) (pairing.Result, error) {
+	t := Transaction{
+		ID:         p.Handle.TransactionID,
+		Amount:     p.Amount,
+		PollingURL: p.Handle.Token,
+		DeviceID:   p.Handle.Serial,
+	}
+	if err := d.client.ready("Await"); err != nil {
+		return pairing.Result{}, err
+	}
+	var r Result
+	if err := d.client.c.checkPollingURL(t.PollingURL); err != nil {
+		// Polling is the only way, and it won't get better.
+		r = t.unknown(err.Error())
+	} else if r, err = d.client.Await(ctx, t, report); err != nil {
+		return pairing.Result{}, err
+	}
+	return pairing.Result{
+		Outcome:       r.Outcome,
+		Amount:        r.Amount,
+		Surcharge:     r.Surcharge,
+		Tip:           r.Tip,
+		TransactionID: r.TransactionID,
+		AuthCode:      r.AuthID,
+		Acquirer:      r.AcquirerRef,
+		CardType:      r.CardType,
+		CardNumber:    r.CardPAN,
+		Receipt:       r.Receipt,
+		Reason:        r.Reason,
+	}, nil
+}

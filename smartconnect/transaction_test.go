@@ -1,0 +1,230 @@
+package smartconnect_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/smartconnect"
+)
+
+func TestStartSendsWhatTheVendorDocuments(t *testing.T) {
+	s := newServer(t, started(t))
+	client := s.client(t)
+	five := decimal.RequireFromString("5.00")
+	total := url.Values{"AmountTotal": {"500"}}
+	ctx := t.Context()
+	calls := map[string]func() (smartconnect.Transaction, error){
+		"purchase": func() (smartconnect.Transaction, error) { return client.Purchase(ctx, registerID, five) },
+		"refund":   func() (smartconnect.Transaction, error) { return client.Refund(ctx, registerID, five) },
+		"purchase_plus_cash": func() (smartconnect.Transaction, error) {
+			return client.Start(ctx, registerID, "Card.PurchasePlusCash", url.Values{"AmountTotal": {"6000"}, "AmountCash": {"2000"}})
+		},
+		"authorise": func() (smartconnect.Transaction, error) {
+			return client.Start(ctx, registerID, "Card.Authorise", url.Values{"AmountAuth": {"10000"}, "TransactionReference": {"preauth-77"}})
+		},
+		"qr_merchant_purchase": func() (smartconnect.Transaction, error) {
+			return client.Start(ctx, registerID, "QR.Merchant.Purchase", total)
+		},
+		"terminal_get_status": func() (smartconnect.Transaction, error) {
+			return client.Start(ctx, registerID, "Terminal.GetStatus", nil)
+		},
+	}
+	want := wireRequests(t)
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			transaction, err := call()
+			require.NoError(t, err)
+			require.Equal(t, "f363c7de-102c-4d80-a902-ed37413ca599", transaction.ID)
+			require.Equal(t, "7070714000", transaction.DeviceID)
+			require.Contains(t, transaction.PollingURL.Reveal(), pollToken)
+			got := s.got()
+			requireSame(t, want[name], got[len(got)-1])
+		})
+	}
+	require.Equal(t, url.Values{"AmountTotal": {"500"}}, total, "the caller's fields are not changed")
+}
+
+func TestStartKeepsIdentityAndMode(t *testing.T) {
+	s := newServer(t, started(t))
+	_, err := s.client(t).Start(t.Context(), registerID, "Card.Purchase", url.Values{
+		"POSRegisterID": {"another"}, "POSVendorName": {"another"}, "TransactionMode": {"SYNC"}, "TransactionType": {"Card.Refund"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, url.Values{
+		"POSRegisterID": {registerID.Reveal()}, "POSBusinessName": {"Toys Shop"}, "POSVendorName": {"Till2Go"},
+		"TransactionMode": {"ASYNC"}, "TransactionType": {"Card.Purchase"},
+	}, s.got()[0].form)
+}
+
+func TestAmountsAreExactCents(t *testing.T) {
+	tests := map[string]string{
+		"0.01": "1", "0.10": "10", "1.15": "115", "4.35": "435", "19.99": "1999", "8": "800", "8.000": "800", "1e2": "10000",
+		"90071992547409.93": "9007199254740993",
+	}
+	for amount, cents := range tests {
+		s := newServer(t, started(t))
+		started, err := s.client(t).Purchase(t.Context(), registerID, decimal.RequireFromString(amount))
+		require.NoError(t, err, amount)
+		require.Equal(t, cents, s.got()[0].form.Get("AmountTotal"))
+		require.True(t, decimal.RequireFromString(amount).Equal(started.Amount))
+	}
+	s := newServer(t, started(t))
+	client := s.client(t)
+	for _, amount := range []string{"0", "-0.00", "-5", "0.001", "8.005", "1e400", "1e-400", "92233720368547758.08"} {
+		_, err := client.Purchase(t.Context(), registerID, decimal.RequireFromString(amount))
+		require.ErrorIs(t, err, tillroute.ErrInvalid, amount)
+		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, amount)
+		_, err = client.Refund(t.Context(), registerID, decimal.RequireFromString(amount))
+		require.ErrorIs(t, err, tillroute.ErrInvalid, amount)
+	}
+	_, err := client.Purchase(t.Context(), "", decimal.NewFromInt(1))
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	_, err = client.Start(t.Context(), registerID, "", nil)
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	require.Empty(t, s.got())
+}
+
+func TestStartErrors(t *testing.T) {
+	withURL := func(u string) http.HandlerFunc {
+		return answer(http.StatusOK, `{"transactionId":"T1","transactionStatus":"PENDING","data":{"PollingUrl":"`+u+`"}}`)
+	}
+	tests := map[string]struct {
+		answer  http.HandlerFunc
+		is      error
+		unknown bool
+	}{
+		"not paired": {answer(http.StatusBadRequest, fixture(t, "transaction_error_400_not_paired.json")), pairing.ErrNotPaired, false},
+		"busy":       {answer(http.StatusTooManyRequests, fixture(t, "transaction_error_429_device_busy.json")), tillroute.ErrBusy, false},
+		"busy with a hint": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "5")
+			answer(http.StatusTooManyRequests, `{"error":"device is busy"}`)(w, r)
+		}, tillroute.ErrBusy, false},
+		"rate limited":       {answer(http.StatusTooManyRequests, `{"error":"slow down"}`), tillroute.ErrRateLimited, false},
+		"bad request":        {answer(http.StatusBadRequest, `{"error":"unknown TransactionType"}`), tillroute.ErrInvalid, false},
+		"forbidden":          {answer(http.StatusForbidden, ""), tillroute.ErrForbidden, false},
+		"wrong path":         {answer(http.StatusNotFound, ""), tillroute.ErrNotFound, false},
+		"timeout of a proxy": {answer(http.StatusRequestTimeout, ""), tillroute.ErrTimeout, true},
+		"server error":       {answer(http.StatusInternalServerError, "<html>"), tillroute.ErrUnavailable, true},
+		"bad gateway":        {answer(http.StatusBadGateway, `{"error":"device is busy"}`), tillroute.ErrUnavailable, true},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}, tillroute.ErrOutcomeUnknown, true},
+		"lost":                        {lost, tillroute.ErrUnavailable, true},
+		"empty":                       {answer(http.StatusOK, ""), tillroute.ErrDecode, true},
+		"truncated":                   {answer(http.StatusOK, `{"transactionId":"T1","da`), tillroute.ErrDecode, true},
+		"html":                        {answer(http.StatusOK, "<html>"), tillroute.ErrDecode, true},
+		"an array":                    {answer(http.StatusOK, "[]"), tillroute.ErrDecode, true},
+		"no data":                     {answer(http.StatusOK, `{"transactionId":"T1"}`), tillroute.ErrDecode, true},
+		"data is a string":            {answer(http.StatusOK, `{"transactionId":"T1","data":"x"}`), tillroute.ErrDecode, true},
+		"no polling URL":              {answer(http.StatusOK, `{"transactionId":"T1","data":{}}`), tillroute.ErrDecode, true},
+		"polling URL is a number":     {answer(http.StatusOK, `{"transactionId":"T1","data":{"PollingUrl":7}}`), tillroute.ErrDecode, true},
+		"relative polling URL":        {withURL("/pos/transaction/T1"), tillroute.ErrDecode, true},
+		"no host":                     {withURL("http:///pos/transaction/T1"), tillroute.ErrDecode, true},
+		"foreign polling URL":         {withURL("http://198.51.100.7/pos/transaction/T1"), tillroute.ErrDecode, true},
+		"polling URL on another port": {withURL("http://127.0.0.1:1/pos/transaction/T1"), tillroute.ErrDecode, true},
+		"polling URL with a password": {func(w http.ResponseWriter, r *http.Request) {
+			withURL("http://user:pass@"+r.Host+"/pos/transaction/T1")(w, r)
+		}, tillroute.ErrDecode, true},
+		"vendor's URL for another server": {withURL("https://api.smart-connect.cloud/pos/transaction/T1"), tillroute.ErrDecode, true},
+		"unreadable polling URL":          {withURL("http://[::1/pos"), tillroute.ErrDecode, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, test.answer)
+			_, err := s.client(t).Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+			require.ErrorIs(t, err, test.is)
+			if test.unknown {
+				require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+			} else {
+				require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+			}
+			require.Len(t, s.got(), 1, "a payment must be sent once")
+		})
+	}
+}
+
+func TestStartNamesTheTransactionThatItLost(t *testing.T) {
+	s := newServer(t, answer(http.StatusOK, `{"transactionId":"T1","data":{"PollingUrl":"https://evil.example/?merchantAccessToken=`+pollToken+`"}}`))
+	_, err := s.client(t).Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.ErrorContains(t, err, `"T1"`)
+	require.NotContains(t, err.Error(), "evil.example")
+	require.NotContains(t, err.Error(), pollToken)
+}
+
+func TestStartIsRepeatedWhenItNeverLeft(t *testing.T) {
+	s := newServer(t, started(t))
+	url := s.URL
+	s.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: url,
+		HTTP: tillroute.HTTPOptions{Retries: -1},
+	})
+	require.NoError(t, err)
+	_, err = client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.ErrorIs(t, err, tillroute.ErrUnavailable)
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, "nobody was there to take it")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = client.Purchase(ctx, registerID, decimal.NewFromInt(5))
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+}
+
+func TestPollingURLMayLeadToASibling(t *testing.T) {
+	// The vendor's hosts can't be reached from a test; a transport stands in for them.
+	tests := map[string]struct {
+		pollingURL string
+		ok         bool
+	}{
+		"same host":             {"https://api-dev.smart-connect.cloud/pos/transaction/T1?merchantAccessToken=x", true},
+		"same host, other case": {"https://API-DEV.smart-connect.cloud/pos/transaction/T1", true},
+		"sibling":               {"https://poll.smart-connect.cloud/pos/transaction/T1", true},
+		"sibling without TLS":   {"http://poll.smart-connect.cloud/pos/transaction/T1", false},
+		"sibling on a port":     {"https://poll.smart-connect.cloud:8443/pos/transaction/T1", false},
+		"looks like one":        {"https://evilsmart-connect.cloud/pos/transaction/T1", false},
+		"prefix of another":     {"https://api.smart-connect.cloud.evil.example/pos/transaction/T1", false},
+		"credentials":           {"https://api.smart-connect.cloud@evil.example/", false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			client, err := smartconnect.New(smartconnect.Config{
+				BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: smartconnect.DevelopmentURL,
+				HTTP: tillroute.HTTPOptions{Transport: stub(`{"transactionId":"T1","data":{"PollingUrl":"` + test.pollingURL + `"}}`)},
+			})
+			require.NoError(t, err)
+			transaction, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+			if !test.ok {
+				require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.pollingURL, transaction.PollingURL.Reveal())
+		})
+	}
+}
+
+// stub is a transport that always answers 200 with its text.
+type stub string
+
+func (s stub) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: readCloser{strings.NewReader(string(s))}, Request: r,
+	}, nil
+}
+
+type readCloser struct{ *strings.Reader }
+
+func (readCloser) Close() error { return nil }
