@@ -53,12 +53,12 @@ type claimed struct {
 func (s *Store) ClaimPayment(
 	ctx context.Context, t pairing.Terminal, owner string, lease time.Duration,
 ) (pairing.Claim, bool, error) {
-	got, err := write(ctx, s, func(c *conn) (claimed, error) {
-		got, err := claimNext(c, t, owner, lease)
+	got, err := write(ctx, s, func(ctx context.Context, c *conn) (claimed, error) {
+		got, err := claimNext(ctx, c, t, owner, lease)
 		if err != nil || got.ok {
 			return got, err
 		}
-		return takeOver(c, t, owner, lease)
+		return takeOver(ctx, c, t, owner, lease)
 	})
 	return got.claim, got.ok, err
 }
@@ -72,9 +72,9 @@ const claimQueued = "UPDATE payments SET state = 'sending', owner = ?, fence = f
 	" AND state = 'queued' AND coalesce(not_before, '') <= " + sqlTime +
 	" RETURNING fence, " + paymentColumns
 
-func claimNext(c *conn, t pairing.Terminal, owner string, lease time.Duration) (got claimed, err error) {
+func claimNext(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease time.Duration) (got claimed, err error) {
 	got.claim.Owner, got.claim.Fresh = owner, true
-	got.ok, err = c.one(got.scan, claimQueued,
+	got.ok, err = c.one(ctx, got.scan, claimQueued,
 		owner, later(lease), t.Provider, t.Serial, t.Provider, t.Serial)
 	return got.orNone(), err
 }
@@ -84,9 +84,9 @@ const claimInFlight = "UPDATE payments SET owner = ?, fence = fence + 1, lease_u
 	" WHERE provider = ? AND serial = ? AND " + inFlight + " AND lease_until <= " + sqlTime +
 	" RETURNING fence, " + paymentColumns
 
-func takeOver(c *conn, t pairing.Terminal, owner string, lease time.Duration) (got claimed, err error) {
+func takeOver(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease time.Duration) (got claimed, err error) {
 	got.claim.Owner = owner
-	got.ok, err = c.one(got.scan, claimInFlight, owner, later(lease), t.Provider, t.Serial)
+	got.ok, err = c.one(ctx, got.scan, claimInFlight, owner, later(lease), t.Provider, t.Serial)
 	return got.orNone(), err
 }
 
@@ -107,8 +107,8 @@ const held = "seq = ? AND id = ? AND fence = ? AND " + inFlight
 
 // RenewClaim extends the lease and replaces the payment's note.
 func (s *Store) RenewClaim(ctx context.Context, claim pairing.Claim, lease time.Duration, note string) error {
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE payments SET lease_until = "+sqlLater+", note = ? WHERE "+held+" RETURNING 1",
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE payments SET lease_until = "+sqlLater+", note = ? WHERE "+held+" RETURNING 1",
 			later(lease), note, claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 		return orFenced(claim, ok, err)
 	})
@@ -116,15 +116,15 @@ func (s *Store) RenewClaim(ctx context.Context, claim pairing.Claim, lease time.
 
 // SavePaymentHandle writes down the handle of a payment that was being sent.
 func (s *Store) SavePaymentHandle(ctx context.Context, claim pairing.Claim, h pairing.Handle) error {
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE payments SET state = 'sent', note = '', sent_at = "+sqlTime+","+
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE payments SET state = 'sent', note = '', sent_at = "+sqlTime+","+
 			" handle_transaction_id = ?, handle_token = ?, handle_serial = ?"+
 			" WHERE "+held+" AND state = 'sending' RETURNING 1",
 			h.TransactionID, h.Token.Reveal(), h.Serial, claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 		if err != nil || ok {
 			return err
 		}
-		p, err := findHeld(c, claim)
+		p, err := findHeld(ctx, c, claim)
 		if err == nil && p.Handle != h {
 			err = pairing.Errorf(tillroute.KindConflict, nil, "payment %q already has another handle", p.ID)
 		}
@@ -134,14 +134,14 @@ func (s *Store) SavePaymentHandle(ctx context.Context, claim pairing.Claim, h pa
 
 // RequeuePayment makes a payment that was provably not sent queued again.
 func (s *Store) RequeuePayment(ctx context.Context, claim pairing.Claim, delay time.Duration, note string) error {
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE payments SET state = 'queued', lease_until = NULL, not_before = "+sqlLater+", note = ?"+
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE payments SET state = 'queued', lease_until = NULL, not_before = "+sqlLater+", note = ?"+
 			" WHERE "+held+" AND state = 'sending' RETURNING 1",
 			later(delay), note, claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 		if err != nil || ok {
 			return err
 		}
-		p, err := findHeld(c, claim)
+		p, err := findHeld(ctx, c, claim)
 		if err == nil {
 			err = pairing.Errorf(tillroute.KindConflict, nil,
 				"payment %q is %s: what was sent cannot be queued again", p.ID, p.State)
@@ -152,8 +152,8 @@ func (s *Store) RequeuePayment(ctx context.Context, claim pairing.Claim, delay t
 
 // ReleaseClaim ends the lease at once.
 func (s *Store) ReleaseClaim(ctx context.Context, claim pairing.Claim) error {
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE payments SET lease_until = "+sqlTime+" WHERE "+held+" RETURNING 1",
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE payments SET lease_until = "+sqlTime+" WHERE "+held+" RETURNING 1",
 			claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 		return orFenced(claim, ok, err)
 	})
@@ -176,8 +176,8 @@ func (s *Store) FinishPayment(
 	if r.Outcome == tillroute.Unknown {
 		state = pairing.Parked
 	}
-	got, err := write(ctx, s, func(c *conn) (got finished, err error) {
-		ok, err := c.one(func(r *row) { got.done = scanPayment(r) }, finishPayment,
+	got, err := write(ctx, s, func(ctx context.Context, c *conn) (got finished, err error) {
+		ok, err := c.one(ctx, func(r *row) { got.done = scanPayment(r) }, finishPayment,
 			string(state), r.Outcome.String(), amountText(r.Amount), amountText(r.Surcharge), amountText(r.Tip),
 			r.TransactionID, r.AuthCode, r.Acquirer, r.CardType, r.CardNumber, r.Receipt, r.Reason,
 			claim.Payment.Seq, claim.Payment.ID, claim.Fence)
@@ -185,7 +185,7 @@ func (s *Store) FinishPayment(
 			return got, err
 		}
 		if lease > 0 {
-			got.next, err = claimNext(c, got.done.Terminal, claim.Owner, lease)
+			got.next, err = claimNext(ctx, c, got.done.Terminal, claim.Owner, lease)
 		}
 		return got, err
 	})
@@ -193,16 +193,16 @@ func (s *Store) FinishPayment(
 }
 
 // moveQueued moves what the register has queued at from to to.
-func moveQueued(c *conn, r pairing.Register, from, to pairing.Terminal) error {
-	return c.exec("UPDATE payments SET provider = ?, serial = ?, not_before = NULL"+
+func moveQueued(ctx context.Context, c *conn, r pairing.Register, from, to pairing.Terminal) error {
+	return c.exec(ctx, "UPDATE payments SET provider = ?, serial = ?, not_before = NULL"+
 		" WHERE provider = ? AND serial = ? AND "+isOpen+" AND state = 'queued'"+
 		" AND system = ? AND account = ? AND register = ?",
 		to.Provider, to.Serial, from.Provider, from.Serial, r.System, r.Account, r.ID)
 }
 
 // findHeld returns the payment of a claim that is still good.
-func findHeld(c *conn, claim pairing.Claim) (p pairing.Payment, err error) {
-	ok, err := c.one(func(r *row) { p = scanPayment(r) }, "SELECT "+paymentColumns+" FROM payments WHERE "+held,
+func findHeld(ctx context.Context, c *conn, claim pairing.Claim) (p pairing.Payment, err error) {
+	ok, err := c.one(ctx, func(r *row) { p = scanPayment(r) }, "SELECT "+paymentColumns+" FROM payments WHERE "+held,
 		claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 	return p, orFenced(claim, ok, err)
 }

@@ -13,11 +13,11 @@ const codeMemory = 24 * time.Hour
 
 // PutCode stores a code that is valid for ttl from now.
 func (s *Store) PutCode(ctx context.Context, code pairing.Code, ttl time.Duration) (pairing.Code, error) {
-	return write(ctx, s, func(c *conn) (pairing.Code, error) { return putCode(c, code, ttl) })
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Code, error) { return putCode(ctx, c, code, ttl) })
 }
 
-func putCode(c *conn, code pairing.Code, ttl time.Duration) (pairing.Code, error) {
-	ok, err := c.one(func(r *row) { code.ExpiresAt = r.time() }, "INSERT INTO pairing_codes"+
+func putCode(ctx context.Context, c *conn, code pairing.Code, ttl time.Duration) (pairing.Code, error) {
+	ok, err := c.one(ctx, func(r *row) { code.ExpiresAt = r.time() }, "INSERT INTO pairing_codes"+
 		" (code, provider, serial, terminal_name, issued_at, expires_at)"+
 		" VALUES (?, ?, ?, ?, "+sqlTime+", "+sqlLater+")"+
 		" ON CONFLICT DO UPDATE SET provider = excluded.provider, serial = excluded.serial,"+
@@ -33,12 +33,12 @@ func putCode(c *conn, code pairing.Code, ttl time.Duration) (pairing.Code, error
 		return pairing.Code{}, pairing.Errorf(tillroute.KindConflict, nil,
 			"this pairing code was already issued in the last day: make another one")
 	}
-	if err := c.exec("UPDATE pairing_codes SET ended = 'replaced'"+
+	if err := c.exec(ctx, "UPDATE pairing_codes SET ended = 'replaced'"+
 		" WHERE provider = ? AND serial = ? AND code <> ? AND ended IS NULL",
 		code.Terminal.Provider, code.Terminal.Serial, code.Text); err != nil {
 		return pairing.Code{}, err
 	}
-	return code, c.exec("DELETE FROM pairing_codes"+
+	return code, c.exec(ctx, "DELETE FROM pairing_codes"+
 		" WHERE provider = ? AND serial = ? AND issued_at < "+sqlLater+" AND expires_at <= "+sqlTime,
 		code.Terminal.Provider, code.Terminal.Serial, shift(-codeMemory))
 }
@@ -47,16 +47,16 @@ func putCode(c *conn, code pairing.Code, ttl time.Duration) (pairing.Code, error
 func (s *Store) RedeemCode(
 	ctx context.Context, text string, p pairing.Pairing, tries pairing.Tries,
 ) (pairing.Pairing, error) {
-	return write(ctx, s, func(c *conn) (pairing.Pairing, error) {
-		if err := checkTries(c, p.Register, tries); err != nil {
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Pairing, error) {
+		if err := checkTries(ctx, c, p.Register, tries); err != nil {
 			return pairing.Pairing{}, err
 		}
-		p, err := redeem(c, text, p)
+		p, err := redeem(ctx, c, text, p)
 		if err == nil {
-			return putPairing(c, p, -1)
+			return putPairing(ctx, c, p, -1)
 		}
 		if !broken(err) {
-			if err := countTry(c, tries); err != nil {
+			if err := countTry(ctx, c, tries); err != nil {
 				return pairing.Pairing{}, err
 			}
 		}
@@ -65,8 +65,8 @@ func (s *Store) RedeemCode(
 }
 
 // redeem uses up the code, if it is good, and returns p with its terminal.
-func redeem(c *conn, text string, p pairing.Pairing) (pairing.Pairing, error) {
-	ok, err := c.one(func(r *row) {
+func redeem(ctx context.Context, c *conn, text string, p pairing.Pairing) (pairing.Pairing, error) {
+	ok, err := c.one(ctx, func(r *row) {
 		p.Terminal.Provider = r.text()
 		p.Terminal.Serial = r.text()
 		p.TerminalName = r.text()
@@ -76,7 +76,7 @@ func redeem(c *conn, text string, p pairing.Pairing) (pairing.Pairing, error) {
 		return p, err
 	}
 	var used bool
-	ok, err = c.one(func(r *row) { used = r.bool() },
+	ok, err = c.one(ctx, func(r *row) { used = r.bool() },
 		"SELECT ended IS 'used' FROM pairing_codes WHERE code = ?", text)
 	switch {
 	case err != nil:
@@ -91,9 +91,9 @@ func redeem(c *conn, text string, p pairing.Pairing) (pairing.Pairing, error) {
 }
 
 // checkTries returns an error if the party has typed too many wrong codes.
-func checkTries(c *conn, r pairing.Register, tries pairing.Tries) error {
+func checkTries(ctx context.Context, c *conn, r pairing.Register, tries pairing.Tries) error {
 	var left int64
-	tooMany, err := c.one(func(r *row) { left = r.int() },
+	tooMany, err := c.one(ctx, func(r *row) { left = r.int() },
 		"SELECT CAST((julianday(ends_at) - julianday('now')) * 86400000 AS INTEGER) FROM code_tries"+
 			" WHERE key = ? AND tries >= ? AND ends_at > "+sqlTime, tries.Key, int64(tries.Max))
 	if err != nil || !tooMany {
@@ -105,10 +105,10 @@ func checkTries(c *conn, r pairing.Register, tries pairing.Tries) error {
 }
 
 // countTry counts a wrong code, and forgets the counts that have ended.
-func countTry(c *conn, tries pairing.Tries) error {
-	if err := c.exec("DELETE FROM code_tries WHERE ends_at <= " + sqlTime); err != nil {
+func countTry(ctx context.Context, c *conn, tries pairing.Tries) error {
+	if err := c.exec(ctx, "DELETE FROM code_tries WHERE ends_at <= "+sqlTime); err != nil {
 		return err
 	}
-	return c.exec("INSERT INTO code_tries (key, tries, ends_at) VALUES (?, 1, "+sqlLater+")"+
+	return c.exec(ctx, "INSERT INTO code_tries (key, tries, ends_at) VALUES (?, 1, "+sqlLater+")"+
 		" ON CONFLICT DO UPDATE SET tries = tries + 1", tries.Key, later(tries.Window))
 }

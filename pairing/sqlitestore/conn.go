@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
-
 	"github.com/tillroute/tillroute"
 )
 
@@ -86,14 +85,14 @@ func (c *conn) query(ctx context.Context, scan func(*row), query string, args ..
 }
 
 // one runs a statement and scans the row that it returns, if it returns one.
-func (c *conn) one(scan func(*row), query string, args ...driver.Value) (bool, error) {
-	n, err := c.query(context.Background(), scan, query, args...)
+func (c *conn) one(ctx context.Context, scan func(*row), query string, args ...driver.Value) (bool, error) {
+	n, err := c.query(ctx, scan, query, args...)
 	return n > 0, err
 }
 
 // exec runs a statement that returns nothing.
-func (c *conn) exec(query string, args ...driver.Value) error {
-	_, err := c.query(context.Background(), nil, query, args...)
+func (c *conn) exec(ctx context.Context, query string, args ...driver.Value) error {
+	_, err := c.query(ctx, nil, query, args...)
 	return err
 }
 

@@ -14,13 +14,13 @@ func (s *Store) BeginDelivery(
 	ctx context.Context, source, key string, hash []byte, lease time.Duration,
 ) (pairing.Delivery, error) {
 	d := pairing.Delivery{Source: source, Key: key, Hash: append([]byte{}, hash...)}
-	return write(ctx, s, func(c *conn) (pairing.Delivery, error) { return beginDelivery(c, d, lease) })
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Delivery, error) { return beginDelivery(ctx, c, d, lease) })
 }
 
-func beginDelivery(c *conn, d pairing.Delivery, lease time.Duration) (pairing.Delivery, error) {
+func beginDelivery(ctx context.Context, c *conn, d pairing.Delivery, lease time.Duration) (pairing.Delivery, error) {
 	var known []byte
 	var finished, leased bool
-	found, err := c.one(func(r *row) {
+	found, err := c.one(ctx, func(r *row) {
 		d.Fence = r.int()
 		known = r.bytes()
 		finished = r.bool()
@@ -42,7 +42,7 @@ func beginDelivery(c *conn, d pairing.Delivery, lease time.Duration) (pairing.De
 			"delivery %q from %s is being handled", d.Key, d.Source)
 	}
 	// A new row in place of an abandoned one, for a new fence.
-	_, err = c.one(func(r *row) { d.Fence = r.int() },
+	_, err = c.one(ctx, func(r *row) { d.Fence = r.int() },
 		"INSERT OR REPLACE INTO deliveries (source, key, hash, begun_at, lease_until)"+
 			" VALUES (?, ?, ?, "+sqlTime+", "+sqlLater+") RETURNING fence",
 		d.Source, d.Key, d.Hash, later(lease))
@@ -52,8 +52,8 @@ func beginDelivery(c *conn, d pairing.Delivery, lease time.Duration) (pairing.De
 // FinishDelivery records the answer.
 func (s *Store) FinishDelivery(ctx context.Context, d pairing.Delivery, answer []byte) error {
 	answer = append([]byte{}, answer...)
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE deliveries SET finished_at = "+sqlTime+", answer = ?"+
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE deliveries SET finished_at = "+sqlTime+", answer = ?"+
 			" WHERE fence = ? AND source = ? AND key = ? AND finished_at IS NULL RETURNING 1",
 			answer, d.Fence, d.Source, d.Key)
 		return orBegunAnew(d, ok, err)
@@ -62,8 +62,8 @@ func (s *Store) FinishDelivery(ctx context.Context, d pairing.Delivery, answer [
 
 // FailDelivery forgets the delivery.
 func (s *Store) FailDelivery(ctx context.Context, d pairing.Delivery) error {
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "DELETE FROM deliveries"+
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "DELETE FROM deliveries"+
 			" WHERE fence = ? AND source = ? AND key = ? AND finished_at IS NULL RETURNING 1",
 			d.Fence, d.Source, d.Key)
 		return orBegunAnew(d, ok, err)
@@ -83,8 +83,8 @@ const purgeAtOnce = 1000
 // PurgeDeliveries forgets the deliveries that were finished, or abandoned, more than age ago.
 func (s *Store) PurgeDeliveries(ctx context.Context, age time.Duration) (int, error) {
 	for total := 0; ; {
-		n, err := write(ctx, s, func(c *conn) (int, error) {
-			return c.query(context.Background(), nil, "DELETE FROM deliveries WHERE fence IN"+
+		n, err := write(ctx, s, func(ctx context.Context, c *conn) (int, error) {
+			return c.query(ctx, nil, "DELETE FROM deliveries WHERE fence IN"+
 				" (SELECT fence FROM deliveries WHERE coalesce(finished_at, lease_until) <= "+sqlLater+" LIMIT ?)"+
 				" RETURNING 1", shift(-age), int64(purgeAtOnce))
 		})

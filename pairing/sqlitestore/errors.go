@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // failed returns the error of the store for one of the database. Nothing was changed.

@@ -37,7 +37,7 @@ func (s *Store) Grant(ctx context.Context, system, account string) (g pairing.Gr
 
 // PutGrant stores g if the stored grant has version ifVersion.
 func (s *Store) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) (pairing.Grant, error) {
-	return write(ctx, s, func(c *conn) (stored pairing.Grant, err error) {
+	return write(ctx, s, func(ctx context.Context, c *conn) (stored pairing.Grant, err error) {
 		scan := func(r *row) { stored = scanGrant(r) }
 		var expiry driver.Value
 		if !g.Expiry.IsZero() {
@@ -45,7 +45,7 @@ func (s *Store) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) 
 		}
 		var ok bool
 		if ifVersion > 0 {
-			ok, err = c.one(scan, "UPDATE grants SET access_token = ?, refresh_token = ?, token_type = ?, scope = ?,"+
+			ok, err = c.one(ctx, scan, "UPDATE grants SET access_token = ?, refresh_token = ?, token_type = ?, scope = ?,"+
 				" expiry = ?, extra = ?, version = version + 1, granted_at = "+sqlTime+","+
 				" refresh_owner = '', refresh_until = NULL"+
 				" WHERE system = ? AND account = ? AND deleted_at IS NULL AND version = ?"+
@@ -53,7 +53,7 @@ func (s *Store) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) 
 				g.AccessToken.Reveal(), g.RefreshToken.Reveal(), g.TokenType, g.Scope, expiry, g.Extra.Reveal(),
 				g.System, g.Account, ifVersion)
 		} else {
-			ok, err = c.one(scan, "INSERT INTO grants"+
+			ok, err = c.one(ctx, scan, "INSERT INTO grants"+
 				" (system, account, access_token, refresh_token, token_type, scope, expiry, extra, granted_at)"+
 				" VALUES (?, ?, ?, ?, ?, ?, ?, ?, "+sqlTime+")"+
 				" ON CONFLICT DO UPDATE SET access_token = excluded.access_token,"+
@@ -66,16 +66,16 @@ func (s *Store) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) 
 				g.Extra.Reveal(), ifVersion < 0)
 		}
 		if err == nil && !ok {
-			err = otherGrant(c, g, ifVersion)
+			err = otherGrant(ctx, c, g, ifVersion)
 		}
 		return stored, err
 	})
 }
 
 // otherGrant returns why a grant can't be replaced that was expected at ifVersion.
-func otherGrant(c *conn, g pairing.Grant, ifVersion int64) error {
+func otherGrant(ctx context.Context, c *conn, g pairing.Grant, ifVersion int64) error {
 	var version int64
-	if _, err := c.one(func(r *row) { version = scanGrant(r).Version }, findGrant, g.System, g.Account); err != nil {
+	if _, err := c.one(ctx, func(r *row) { version = scanGrant(r).Version }, findGrant, g.System, g.Account); err != nil {
 		return err
 	}
 	return pairing.Errorf(tillroute.KindConflict, nil,
@@ -84,8 +84,8 @@ func otherGrant(c *conn, g pairing.Grant, ifVersion int64) error {
 
 // DeleteGrant forgets the grant.
 func (s *Store) DeleteGrant(ctx context.Context, system, account string) error {
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE grants SET deleted_at = "+sqlTime+", access_token = '', refresh_token = '',"+
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE grants SET deleted_at = "+sqlTime+", access_token = '', refresh_token = '',"+
 			" scope = '', extra = '', refresh_owner = '', refresh_until = NULL"+
 			" WHERE system = ? AND account = ? AND deleted_at IS NULL RETURNING 1", system, account)
 		if err == nil && !ok {
@@ -99,8 +99,8 @@ func (s *Store) DeleteGrant(ctx context.Context, system, account string) error {
 func (s *Store) ClaimRefresh(
 	ctx context.Context, system, account, owner string, lease time.Duration,
 ) (pairing.Grant, error) {
-	return write(ctx, s, func(c *conn) (g pairing.Grant, err error) {
-		ok, err := c.one(func(r *row) { g = scanGrant(r) },
+	return write(ctx, s, func(ctx context.Context, c *conn) (g pairing.Grant, err error) {
+		ok, err := c.one(ctx, func(r *row) { g = scanGrant(r) },
 			"UPDATE grants SET refresh_owner = ?, refresh_until = "+sqlLater+
 				" WHERE system = ? AND account = ? AND deleted_at IS NULL"+
 				" AND (refresh_owner = ? OR coalesce(refresh_until, '') <= "+sqlTime+")"+
@@ -108,7 +108,7 @@ func (s *Store) ClaimRefresh(
 		if err != nil || ok {
 			return g, err
 		}
-		ok, err = c.one(nil, findGrant, system, account)
+		ok, err = c.one(ctx, nil, findGrant, system, account)
 		switch {
 		case err != nil:
 			return g, err

@@ -34,7 +34,7 @@ type member struct {
 	// caller sees no error. It may run twice: the first time is undone then.
 	//
 	// An error that isn't of the database is an answer, such as "not found", and what do has written stays.
-	do   func(*conn) error
+	do   func(context.Context, *conn) error
 	turn atomic.Int32
 	err  error
 	done chan struct{}
@@ -48,12 +48,12 @@ const (
 )
 
 // write has do written, and returns when that is durable or can't be done.
-func (g *group) write(ctx context.Context, do func(*conn) error) error {
+func (g *group) write(ctx context.Context, do func(context.Context, *conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return ended(err, tillroute.Failed)
 	}
 	w := &member{do: do, done: make(chan struct{})}
-	if !g.add(w) {
+	if !g.add(ctx, w) {
 		return closed()
 	}
 	select {
@@ -72,7 +72,7 @@ func (g *group) write(ctx context.Context, do func(*conn) error) error {
 	}
 }
 
-func (g *group) add(w *member) bool {
+func (g *group) add(ctx context.Context, w *member) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -81,7 +81,8 @@ func (g *group) add(w *member) bool {
 	g.pending = append(g.pending, w)
 	if !g.running {
 		g.running = true
-		g.runs.Go(g.run)
+		ctx := context.WithoutCancel(ctx) // what it writes is not this caller's alone
+		g.runs.Go(func() { g.run(ctx) })
 	}
 	return true
 }
@@ -100,7 +101,7 @@ func (g *group) close() error {
 }
 
 // run commits until nothing is left.
-func (g *group) run() {
+func (g *group) run(ctx context.Context) {
 	for {
 		g.mu.Lock()
 		if len(g.pending) == 0 {
@@ -109,7 +110,7 @@ func (g *group) run() {
 			return
 		}
 		g.mu.Unlock()
-		g.commit()
+		g.commit(ctx)
 	}
 }
 
@@ -132,8 +133,8 @@ func (g *group) take(n int) []*member {
 //
 // Writes are taken once the transaction has begun, so that callers can leave while another process holds the
 // database, and until none is left, so that those who come meanwhile share the fsync.
-func (g *group) commit() {
-	if err := g.conn.exec("BEGIN IMMEDIATE"); err != nil {
+func (g *group) commit(ctx context.Context) {
+	if err := g.conn.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		answer(g.take(maxGroup), failed(err))
 		return
 	}
@@ -145,14 +146,14 @@ func (g *group) commit() {
 		}
 		batch = append(batch, more...)
 		for _, w := range more {
-			if w.err = w.do(g.conn); broken(w.err) {
-				g.rollback()
-				g.apart(batch)
+			if w.err = w.do(ctx, g.conn); broken(w.err) {
+				g.rollback(ctx)
+				g.apart(ctx, batch)
 				return
 			}
 		}
 	}
-	if err := g.end(); err != nil {
+	if err := g.end(ctx); err != nil {
 		for _, w := range batch {
 			w.err = err
 		}
@@ -165,40 +166,40 @@ func (g *group) commit() {
 // apart writes each of batch in a transaction of its own. It is for a batch in which the database failed one, and
 // that was therefore undone as a whole: a failed statement takes with it half of its own write, and with some errors
 // the whole transaction.
-func (g *group) apart(batch []*member) {
+func (g *group) apart(ctx context.Context, batch []*member) {
 	for _, w := range batch {
-		w.err = g.alone(w)
+		w.err = g.alone(ctx, w)
 		close(w.done)
 	}
 }
 
-func (g *group) alone(w *member) error {
-	if err := g.conn.exec("BEGIN IMMEDIATE"); err != nil {
+func (g *group) alone(ctx context.Context, w *member) error {
+	if err := g.conn.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return failed(err)
 	}
-	answered := w.do(g.conn)
+	answered := w.do(ctx, g.conn)
 	if broken(answered) {
-		g.rollback()
+		g.rollback(ctx)
 		return failed(answered)
 	}
-	if err := g.end(); err != nil {
+	if err := g.end(ctx); err != nil {
 		return err
 	}
 	return answered
 }
 
 // end commits the transaction.
-func (g *group) end() error {
-	err := g.conn.exec("COMMIT")
+func (g *group) end(ctx context.Context) error {
+	err := g.conn.exec(ctx, "COMMIT")
 	if err == nil {
 		return nil
 	}
-	g.rollback()
+	g.rollback(ctx)
 	return failedCommit(err)
 }
 
 // rollback undoes the transaction. After some errors SQLite has done so already, and says that there is none.
-func (g *group) rollback() { _ = g.conn.exec("ROLLBACK") }
+func (g *group) rollback(ctx context.Context) { _ = g.conn.exec(ctx, "ROLLBACK") }
 
 // broken reports whether err came from the database, as opposed to an answer of the store.
 func broken(err error) bool {

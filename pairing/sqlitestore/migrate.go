@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // migrations holds the statements that bring a database from one version to the next: 0001_….sql to version 1, and
@@ -29,7 +28,7 @@ func useLog(ctx context.Context, c *conn, timeout time.Duration) error {
 	defer cancel()
 	for {
 		var mode string
-		_, err := c.one(func(r *row) { mode = r.text() }, "PRAGMA journal_mode = WAL")
+		_, err := c.one(ctx, func(r *row) { mode = r.text() }, "PRAGMA journal_mode = WAL")
 		if err == nil && mode != "wal" {
 			return pairing.Errorf(tillroute.KindInvalid, nil,
 				"the database can't have a write-ahead log: put it on a local file system")
@@ -47,17 +46,13 @@ func useLog(ctx context.Context, c *conn, timeout time.Duration) error {
 	}
 }
 
-// migrate brings the schema up to date, in one transaction that only one process has at a time.
-func migrate(c *conn) (err error) {
-	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+// migrate brings the schema up to date, in one transaction that only one process has at a time. If it fails, closing
+// the connection undoes it.
+func migrate(ctx context.Context, c *conn) error {
+	if err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = c.exec("ROLLBACK")
-		}
-	}()
-	version, err := schemaVersion(c)
+	version, err := schemaVersion(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -71,42 +66,42 @@ func migrate(c *conn) (err error) {
 	}
 	for _, name := range names[version:] {
 		version++
-		if err := apply(c, version, name); err != nil {
+		if err := apply(ctx, c, version, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return c.exec("COMMIT")
+	return c.exec(ctx, "COMMIT")
 }
 
 // schemaVersion returns the version of the database. It marks an empty one as ours, with version 0, and refuses one
 // that belongs to another program.
-func schemaVersion(c *conn) (version int64, err error) {
+func schemaVersion(ctx context.Context, c *conn) (version int64, err error) {
 	var id, objects int64
-	if _, err := c.one(func(r *row) { id = r.int() }, "PRAGMA application_id"); err != nil {
+	if _, err := c.one(ctx, func(r *row) { id = r.int() }, "PRAGMA application_id"); err != nil {
 		return 0, err
 	}
 	if id == applicationID {
-		_, err := c.one(func(r *row) { version = r.int() }, "SELECT coalesce(max(version), 0) FROM migrations")
+		_, err := c.one(ctx, func(r *row) { version = r.int() }, "SELECT coalesce(max(version), 0) FROM migrations")
 		return version, err
 	}
-	if _, err := c.one(func(r *row) { objects = r.int() }, "SELECT count(*) FROM sqlite_schema"); err != nil {
+	if _, err := c.one(ctx, func(r *row) { objects = r.int() }, "SELECT count(*) FROM sqlite_schema"); err != nil {
 		return 0, err
 	}
 	if id != 0 || objects != 0 {
 		return 0, pairing.Errorf(tillroute.KindInvalid, nil,
 			"the database belongs to another program: give the store a file of its own")
 	}
-	if err := c.exec(fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+	if err := c.exec(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
 		return 0, err
 	}
-	return 0, c.exec(`CREATE TABLE migrations (
+	return 0, c.exec(ctx, `CREATE TABLE migrations (
     version    INTEGER PRIMARY KEY,
     name       TEXT NOT NULL,
     applied_at TEXT NOT NULL
 ) STRICT`)
 }
 
-func apply(c *conn, version int64, path string) error {
+func apply(ctx context.Context, c *conn, version int64, path string) error {
 	name := strings.TrimPrefix(path, "migrations/")
 	if !strings.HasPrefix(name, fmt.Sprintf("%04d_", version)) {
 		return fmt.Errorf("migration %d is missing", version)
@@ -115,8 +110,8 @@ func apply(c *conn, version int64, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.exec(string(text)); err != nil {
+	if err := c.exec(ctx, string(text)); err != nil {
 		return err
 	}
-	return c.exec("INSERT INTO migrations (version, name, applied_at) VALUES (?, ?, "+sqlTime+")", version, name)
+	return c.exec(ctx, "INSERT INTO migrations (version, name, applied_at) VALUES (?, ?, "+sqlTime+")", version, name)
 }

@@ -37,14 +37,14 @@ func (s *Store) Pairing(ctx context.Context, r pairing.Register) (p pairing.Pair
 
 // PutPairing pairs p.Register with p.Terminal.
 func (s *Store) PutPairing(ctx context.Context, p pairing.Pairing, ifVersion int64) (pairing.Pairing, error) {
-	return write(ctx, s, func(c *conn) (pairing.Pairing, error) { return putPairing(c, p, ifVersion) })
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Pairing, error) { return putPairing(ctx, c, p, ifVersion) })
 }
 
-func putPairing(c *conn, p pairing.Pairing, ifVersion int64) (stored pairing.Pairing, err error) {
+func putPairing(ctx context.Context, c *conn, p pairing.Pairing, ifVersion int64) (stored pairing.Pairing, err error) {
 	scan := func(r *row) { stored = scanPairing(r) }
 	var ok bool
 	if ifVersion > 0 {
-		ok, err = c.one(scan, "UPDATE pairings"+
+		ok, err = c.one(ctx, scan, "UPDATE pairings"+
 			" SET provider = ?, serial = ?, register_name = ?, terminal_name = ?, identity = ?,"+
 			" version = version + 1, paired_at = "+sqlTime+
 			" WHERE system = ? AND account = ? AND register = ? AND unpaired_at IS NULL AND version = ?"+
@@ -52,7 +52,7 @@ func putPairing(c *conn, p pairing.Pairing, ifVersion int64) (stored pairing.Pai
 			p.Terminal.Provider, p.Terminal.Serial, p.RegisterName, p.TerminalName, p.Identity.Reveal(),
 			p.Register.System, p.Register.Account, p.Register.ID, ifVersion)
 	} else {
-		ok, err = c.one(scan, "INSERT INTO pairings"+
+		ok, err = c.one(ctx, scan, "INSERT INTO pairings"+
 			" (system, account, register, provider, serial, register_name, terminal_name, identity, paired_at)"+
 			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, "+sqlTime+")"+
 			" ON CONFLICT DO UPDATE SET provider = excluded.provider, serial = excluded.serial,"+
@@ -65,27 +65,27 @@ func putPairing(c *conn, p pairing.Pairing, ifVersion int64) (stored pairing.Pai
 			ifVersion < 0)
 	}
 	if err == nil && !ok {
-		err = otherVersion(c, p.Register, ifVersion)
+		err = otherVersion(ctx, c, p.Register, ifVersion)
 	}
 	return stored, err
 }
 
 // DeletePairing unpairs the register if its pairing has that version.
 func (s *Store) DeletePairing(ctx context.Context, r pairing.Register, ifVersion int64) error {
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE pairings SET unpaired_at = "+sqlTime+", identity = ''"+
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE pairings SET unpaired_at = "+sqlTime+", identity = ''"+
 			" WHERE system = ? AND account = ? AND register = ? AND unpaired_at IS NULL AND version = ?"+
 			" RETURNING 1",
 			r.System, r.Account, r.ID, ifVersion)
 		if err != nil || ok {
 			return err
 		}
-		paired, _, err := pairingVersion(c, r)
+		paired, _, err := pairingVersion(ctx, c, r)
 		if err == nil && !paired {
 			return notPaired(r)
 		}
 		if err == nil {
-			err = otherVersion(c, r, ifVersion)
+			err = otherVersion(ctx, c, r, ifVersion)
 		}
 		return err
 	})
@@ -104,23 +104,23 @@ func (s *Store) ListPairings(ctx context.Context, after pairing.Register, limit 
 // MoveRegister pairs the register with to and moves its queued payments there, if it is paired with from.
 func (s *Store) MoveRegister(ctx context.Context, r pairing.Register, from, to pairing.Terminal) error {
 	if from == to {
-		return s.group.write(ctx, func(*conn) error { return nil })
+		return s.group.write(ctx, func(context.Context, *conn) error { return nil })
 	}
-	return s.group.write(ctx, func(c *conn) error {
-		ok, err := c.one(nil, "UPDATE pairings SET provider = ?, serial = ?, version = version + 1"+
+	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
+		ok, err := c.one(ctx, nil, "UPDATE pairings SET provider = ?, serial = ?, version = version + 1"+
 			" WHERE system = ? AND account = ? AND register = ? AND unpaired_at IS NULL"+
 			" AND provider = ? AND serial = ? RETURNING 1",
 			to.Provider, to.Serial, r.System, r.Account, r.ID, from.Provider, from.Serial)
 		if err != nil || !ok {
 			return err
 		}
-		return moveQueued(c, r, from, to)
+		return moveQueued(ctx, c, r, from, to)
 	})
 }
 
 // otherVersion returns why a pairing can't be changed that was expected at ifVersion.
-func otherVersion(c *conn, r pairing.Register, ifVersion int64) error {
-	paired, version, err := pairingVersion(c, r)
+func otherVersion(ctx context.Context, c *conn, r pairing.Register, ifVersion int64) error {
+	paired, version, err := pairingVersion(ctx, c, r)
 	switch {
 	case err != nil:
 		return err
@@ -135,8 +135,8 @@ func otherVersion(c *conn, r pairing.Register, ifVersion int64) error {
 	}
 }
 
-func pairingVersion(c *conn, r pairing.Register) (paired bool, version int64, err error) {
-	paired, err = c.one(func(r *row) { version = r.int() }, "SELECT version FROM pairings"+
+func pairingVersion(ctx context.Context, c *conn, r pairing.Register) (paired bool, version int64, err error) {
+	paired, err = c.one(ctx, func(r *row) { version = r.int() }, "SELECT version FROM pairings"+
 		" WHERE system = ? AND account = ? AND register = ? AND unpaired_at IS NULL", r.System, r.Account, r.ID)
 	return paired, version, err
 }

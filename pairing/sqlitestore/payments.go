@@ -63,17 +63,17 @@ func scanPayment(r *row) (p pairing.Payment) {
 // AcceptPayment appends the request to the queue of its register's terminal.
 func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.Payment, error) {
 	r.Data = bytes.Clone(r.Data)
-	return write(ctx, s, func(c *conn) (pairing.Payment, error) { return accept(c, r) })
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Payment, error) { return accept(ctx, c, r) })
 }
 
 // accept takes the pairing from the statement that accepts the payment, so that no other pairing can come between.
-func accept(c *conn, r pairing.Request) (pairing.Payment, error) {
+func accept(ctx context.Context, c *conn, r pairing.Request) (pairing.Payment, error) {
 	p := pairing.Payment{Request: r, State: pairing.Queued}
 	data := r.Data
 	if data == nil {
 		data = []byte{}
 	}
-	ok, err := c.one(func(r *row) {
+	ok, err := c.one(ctx, func(r *row) {
 		p.Seq = r.int()
 		p.Terminal.Provider = r.text()
 		p.Terminal.Serial = r.text()
@@ -91,7 +91,7 @@ func accept(c *conn, r pairing.Request) (pairing.Payment, error) {
 		p.Data = bytes.Clone(p.Data) // do may run twice, and the caller owns what it gets
 		return p, err
 	}
-	p, ok, err = find(c, r.ID)
+	p, ok, err = find(ctx, c, r.ID)
 	switch {
 	case err != nil:
 		return p, err
@@ -107,8 +107,8 @@ func accept(c *conn, r pairing.Request) (pairing.Payment, error) {
 
 const findPayment = "SELECT " + paymentColumns + " FROM payments WHERE id = ?"
 
-func find(c *conn, id string) (p pairing.Payment, ok bool, err error) {
-	ok, err = c.one(func(r *row) { p = scanPayment(r) }, findPayment, id)
+func find(ctx context.Context, c *conn, id string) (p pairing.Payment, ok bool, err error) {
+	ok, err = c.one(ctx, func(r *row) { p = scanPayment(r) }, findPayment, id)
 	return p, ok, err
 }
 
@@ -193,16 +193,16 @@ func only(states []pairing.State, is func(pairing.State) bool) bool {
 
 // WithdrawPayment ends a queued payment as cancelled.
 func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing.Payment, error) {
-	return write(ctx, s, func(c *conn) (p pairing.Payment, err error) {
+	return write(ctx, s, func(ctx context.Context, c *conn) (p pairing.Payment, err error) {
 		var withdrawn bool
-		ok, err := c.one(func(r *row) { p = scanPayment(r) },
+		ok, err := c.one(ctx, func(r *row) { p = scanPayment(r) },
 			"UPDATE payments SET state = 'done', outcome = 'cancelled', reason = ?, withdrawn = 1, not_before = NULL,"+
 				" ended_at = "+sqlTime+
 				" WHERE id = ? AND state = 'queued' RETURNING "+paymentColumns, reason, id)
 		if err != nil || ok {
 			return p, err
 		}
-		ok, err = c.one(func(r *row) {
+		ok, err = c.one(ctx, func(r *row) {
 			withdrawn = r.bool()
 			p = scanPayment(r)
 		}, "SELECT withdrawn, "+paymentColumns+" FROM payments WHERE id = ?", id)
@@ -226,9 +226,9 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 		return pairing.Payment{}, pairing.Errorf(tillroute.KindInvalid, nil,
 			"payment %q cannot be resolved as unknown: say how it ended", id)
 	}
-	return write(ctx, s, func(c *conn) (p pairing.Payment, err error) {
+	return write(ctx, s, func(ctx context.Context, c *conn) (p pairing.Payment, err error) {
 		asAsked := r.Outcome == tillroute.Approved && r.Amount.IsZero()
-		ok, err := c.one(func(r *row) { p = scanPayment(r) },
+		ok, err := c.one(ctx, func(r *row) { p = scanPayment(r) },
 			"UPDATE payments SET state = 'done', outcome = ?, charged = CASE WHEN ? THEN amount ELSE ? END,"+
 				" transaction_id = coalesce(nullif(?, ''), nullif(transaction_id, ''), handle_transaction_id),"+
 				" reason = ?, resolved_by = ?, ended_at = "+sqlTime+
@@ -237,7 +237,7 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 		if err != nil || ok {
 			return p, err
 		}
-		p, ok, err = find(c, id)
+		p, ok, err = find(ctx, c, id)
 		switch {
 		case err != nil:
 			return p, err

@@ -13,10 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"modernc.org/sqlite"
 )
 
 // Config says which database to open and how.
@@ -90,7 +89,7 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if err := migrate(s.group.conn); err != nil {
+	if err := migrate(ctx, s.group.conn); err != nil {
 		return nil, err
 	}
 	if err := useLog(ctx, s.group.conn, c.BusyTimeout); err != nil {
@@ -168,10 +167,10 @@ func (s *Store) Close() error {
 }
 
 // write has do written, together with what other callers write, and returns what it returned. See [group].
-func write[T any](ctx context.Context, s *Store, do func(*conn) (T, error)) (T, error) {
+func write[T any](ctx context.Context, s *Store, do func(context.Context, *conn) (T, error)) (T, error) {
 	var got, none T
-	err := s.group.write(ctx, func(c *conn) (err error) {
-		got, err = do(c)
+	err := s.group.write(ctx, func(ctx context.Context, c *conn) (err error) {
+		got, err = do(ctx, c)
 		return err
 	})
 	if err != nil {

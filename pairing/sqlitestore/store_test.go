@@ -7,7 +7,6 @@ import (
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
