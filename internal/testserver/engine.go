@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -139,8 +140,8 @@ func (e *Engine) violate(system, method, path, text string) {
 	e.violations = append(e.violations, Violation{System: system, Method: method, Path: path, Text: text, Time: e.now().UTC()})
 }
 
-// reset forgets requests, violations and faults.
-func (e *Engine) reset() {
+// forget forgets requests, violations and faults.
+func (e *Engine) forget() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.requests, e.faults, e.violations, e.expected = nil, nil, nil, nil
@@ -333,9 +334,7 @@ func (e *Engine) answered(rec *Request, x *exchange) {
 
 // head sends the status line and the header.
 func (x *exchange) head(w http.ResponseWriter) {
-	for key, values := range x.header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), x.header)
 	w.Header().Set("Content-Length", strconv.Itoa(len(x.out)))
 	w.WriteHeader(x.status)
 }

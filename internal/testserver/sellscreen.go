@@ -3,6 +3,7 @@ package testserver
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -263,7 +264,7 @@ func (m *Modal) receive(message string) (string, error) {
 		m.ended = "declined"
 	case "PRINT":
 		if receipt == "" {
-			return "", fmt.Errorf("step PRINT needs receipt_html_extra")
+			return "", errors.New("step PRINT needs receipt_html_extra")
 		}
 	default: // EXIT
 		m.ended = "exited"

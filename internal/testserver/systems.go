@@ -103,7 +103,7 @@ func (s *Systems) Handler() http.Handler {
 // Reset puts all systems back into the state at start and forgets requests, violations and faults. Credentials and
 // the public URL stay.
 func (s *Systems) Reset() {
-	s.Engine.reset()
+	s.forget()
 	s.XSeries.reset()
 	s.SmartConnect.reset()
 }

@@ -282,8 +282,8 @@ func (s *XSeries) spend(x *exchange, application string) bool {
 		s.limits[application] = &window{}
 	}
 	remaining, end := s.limits[application].take(s.engine.now(), limit, rateWindow)
-	x.header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
-	x.header.Set("X-RateLimit-Remaining", strconv.Itoa(max(remaining, 0)))
+	x.header["X-RateLimit-Limit"] = []string{strconv.Itoa(limit)} // in the vendor's spelling, not Go's
+	x.header["X-RateLimit-Remaining"] = []string{strconv.Itoa(max(remaining, 0))}
 	if remaining >= 0 {
 		return true
 	}

@@ -1,6 +1,7 @@
 package testserver
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -132,9 +133,7 @@ func (s *XSeries) authorize(x *exchange) {
 func (s *XSeries) sendBack(x *exchange, redirect *url.URL, values url.Values) {
 	target := *redirect
 	query := target.Query()
-	for key, v := range values {
-		query[key] = v
-	}
+	maps.Copy(query, values)
 	target.RawQuery = query.Encode()
 	x.header.Set("Location", target.String())
 	x.empty(http.StatusFound)
@@ -160,9 +159,9 @@ func (s *XSeries) token(x *exchange) {
 	}
 	now := s.engine.now()
 	remaining, end := s.tokenUse.take(now, s.opts.TokenLimit, tokenWindow)
-	x.header.Set("X-RateLimit-Limit", strconv.Itoa(s.opts.TokenLimit))
-	x.header.Set("X-RateLimit-Remaining", strconv.Itoa(max(remaining, 0)))
-	x.header.Set("X-RateLimit-Reset", strconv.FormatInt(end.Unix(), 10))
+	x.header["X-RateLimit-Limit"] = []string{strconv.Itoa(s.opts.TokenLimit)}
+	x.header["X-RateLimit-Remaining"] = []string{strconv.Itoa(max(remaining, 0))}
+	x.header["X-RateLimit-Reset"] = []string{strconv.FormatInt(end.Unix(), 10)}
 	if remaining < 0 {
 		x.json(http.StatusTooManyRequests, map[string]string{"error": textTooMany, "message": "Rate limiting enforced"})
 		return

@@ -1,0 +1,169 @@
+package testserver
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// purchase is a POST whose processing can be seen in the terminal's books.
+func purchase(r *rig) (answer, error) {
+	r.t.Helper()
+	return r.send(http.MethodPost, r.base+"/smartconnect/POS/Transaction",
+		transactionForm("r1", "Card.Purchase", "AmountTotal", "500").Encode(), "Content-Type", formType)
+}
+
+func TestFaults(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault     Fault
+		processed bool
+		check     func(t *testing.T, a answer, err error)
+	}{
+		"status": {Status(503, `{"error":"x"}`).RetryAfter(1500 * time.Millisecond), false, func(t *testing.T, a answer, err error) {
+			require.NoError(t, err)
+			require.Equal(t, 503, a.status)
+			require.Equal(t, `{"error":"x"}`, a.body)
+			require.Equal(t, "application/json", a.header.Get("Content-Type"))
+			require.Equal(t, "2", a.header.Get("Retry-After"))
+		}},
+		"status with a date": {Status(429, "slow down").RetryAfterDate(10 * time.Second), false, func(t *testing.T, a answer, err error) {
+			require.NoError(t, err)
+			require.Equal(t, "Wed, 11 Mar 2026 09:08:17 GMT", a.header.Get("Retry-After"))
+			require.Equal(t, "text/plain; charset=utf-8", a.header.Get("Content-Type"))
+		}},
+		"status after processing": {Status(502, "bad gateway").AfterProcessing(), true, func(t *testing.T, a answer, err error) {
+			require.NoError(t, err)
+			require.Equal(t, 502, a.status)
+		}},
+		"html": {HTMLBody(504), false, func(t *testing.T, a answer, err error) {
+			require.NoError(t, err)
+			require.Equal(t, 504, a.status)
+			require.Equal(t, "text/html; charset=utf-8", a.header.Get("Content-Type"))
+			require.Contains(t, a.body, "<h1>Gateway Timeout</h1>")
+		}},
+		"redirect": {RedirectTo("http://other.test/x"), false, func(t *testing.T, a answer, err error) {
+			require.NoError(t, err)
+			require.Equal(t, http.StatusTemporaryRedirect, a.status)
+			require.Equal(t, "http://other.test/x", a.header.Get("Location"))
+		}},
+		"refuse before": {RefuseBefore(), false, func(t *testing.T, _ answer, err error) { require.Error(t, err) }},
+		"lose reply":    {LoseReply(), true, func(t *testing.T, _ answer, err error) { require.Error(t, err) }},
+		"truncate": {Truncate(), true, func(t *testing.T, a answer, err error) {
+			require.ErrorContains(t, err, "unexpected EOF")
+			require.Equal(t, http.StatusOK, a.status)
+			require.NotEmpty(t, a.body)
+		}},
+		"garbled": {GarbledJSON(), true, func(t *testing.T, a answer, err error) {
+			require.NoError(t, err)
+			require.False(t, json.Valid([]byte(a.body)))
+		}},
+		"extra fields": {ExtraFields(), true, func(t *testing.T, a answer, err error) {
+			require.NoError(t, err)
+			require.Equal(t, 2, strings.Count(a.body, "x_unknown_to_this_version"))
+			require.Equal(t, "500", parse[envelope](t, a.body).Data.AmountTotal)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Options{})
+			r.pair("r1", "7070714000")
+			r.Fault(On("smartconnect", "POST", "/POS/Transaction"), tt.fault)
+			a, err := purchase(r)
+			tt.check(t, a, err)
+			if tt.processed {
+				require.Len(t, r.SmartConnect.Transactions(), 1)
+			} else {
+				require.Empty(t, r.SmartConnect.Transactions())
+			}
+			require.Equal(t, string(tt.fault.kind), r.Requests("", "POST", "")[0].Fault)
+
+			a, err = purchase(r) // faults are played once
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, a.status)
+			require.Empty(t, r.UnusedFaults())
+		})
+	}
+}
+
+func TestDelayProcessesAtOnceAndNoticesThatTheClientLeft(t *testing.T) {
+	r := newRig(t, Options{})
+	r.pair("r1", "7070714000")
+	r.Fault(On("", "POST", ""), Delay(time.Hour))
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.base+"/smartconnect/POS/Transaction",
+		strings.NewReader(transactionForm("r1", "Card.Purchase", "AmountTotal", "500").Encode()))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", formType)
+	failed := make(chan error, 1)
+	go func() {
+		resp, err := r.client.Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		failed <- err
+	}()
+	_, err = r.SmartConnect.Device("7070714000").WaitTransaction(t.Context())
+	require.NoError(t, err)
+	cancel()
+	require.ErrorIs(t, <-failed, context.Canceled)
+}
+
+func TestDelayAnswersInTheEnd(t *testing.T) {
+	r := newRig(t, Options{})
+	r.Fault(On("", "", ""), Delay(time.Millisecond))
+	a := r.pos(http.MethodPut, "/POS/Pairing/1", register("r1"))
+	require.Equal(t, http.StatusBadRequest, a.status)
+}
+
+func TestFaultsAreFIFOAndNthCountsFromNow(t *testing.T) {
+	r := newRig(t, Options{})
+	r.Fault(On("xseries", "GET", "/api"), Status(501, ""))
+	r.Fault(On("xseries", "GET", "/api/2.0/registers"), Status(502, ""))
+	r.Fault(On("xseries", "GET", "/API/*/registers").Nth(4), Status(504, "").Always())
+	var got []int
+	for range 5 {
+		got = append(got, r.rest(http.MethodGet, "/api/2.0/registers", "").status)
+	}
+	require.Equal(t, []int{501, 502, 200, 504, 504}, got)
+	r.ClearFaults()
+	require.Equal(t, 200, r.rest(http.MethodGet, "/api/2.0/registers", "").status)
+}
+
+func TestExpireToken(t *testing.T) {
+	r := newRig(t, Options{})
+	grant := r.connect("registers:read")
+	r.Fault(On("xseries", "GET", "/api/2.0"), ExpireToken())
+	for range 2 {
+		a := r.do(http.MethodGet, r.base+"/xseries/api/2.0/registers", "", "Authorization", "Bearer "+grant.AccessToken)
+		require.Equal(t, http.StatusUnauthorized, a.status)
+		require.JSONEq(t, fixture(t, "xseries_error_401.json"), a.body)
+	}
+
+	r.pair("r1", "7070714000")
+	posted := r.post("r1", "Card.Purchase", "AmountTotal", "500")
+	r.Fault(On("smartconnect", "GET", "/pos/transaction/*"), ExpireToken())
+	a := r.do(http.MethodGet, posted.Data.PollingURL, "")
+	require.Equal(t, http.StatusUnauthorized, a.status)
+	require.JSONEq(t, fixture(t, "smartconnect_poll_error_401_token_expired.json"), a.body)
+}
+
+func TestMatch(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"", "/anything", true},
+		{"/POS/Transaction", "/pos/transaction/", true},
+		{"/POS/Transaction", "/pos/transaction/123", true},
+		{"/POS/Transaction", "/pos/transactions", false},
+		{"/POS/Transaction/x", "/pos/transaction", false},
+		{"/POS/Pairing/4*", "/POS/Pairing/4711", true},
+		{"/POS/Pairing/4*", "/POS/Pairing/5711", false},
+	} {
+		require.Equal(t, tt.want, On("", "", tt.pattern).covers("s", "GET", tt.path), "%s on %s", tt.pattern, tt.path)
+	}
+}
