@@ -275,6 +275,9 @@ func (r *Router) follow(ctx context.Context, lease *leaseKeeper, p Payment) (end
 		result = Result{Outcome: tillroute.Unknown, Reason: "following it failed: " + reason(err)}
 		r.complain(ctx, "payment "+p.ID+" can't be followed", err)
 	}
+	if result.TransactionID == "" {
+		result.TransactionID = p.Handle.TransactionID
+	}
 	return ending{result: result}, nil
 }
 
@@ -348,9 +351,6 @@ func (r *Router) release(ctx context.Context, claim Claim) error {
 
 // finish writes the outcome and claims the next payment in the same write.
 func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next Claim, ok bool, err error) {
-	if result.TransactionID == "" {
-		result.TransactionID = claim.Payment.Handle.TransactionID
-	}
 	if result.Outcome == tillroute.Approved && result.Amount.IsZero() {
 		result.Amount = claim.Payment.Amount
 	}
