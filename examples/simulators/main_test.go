@@ -124,11 +124,11 @@ func TestRunRefusesBadArguments(t *testing.T) {
 
 func TestBinaryStopsOnInterrupt(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "simulators")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".") //nolint:gosec // a path in the test's own folder
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	cmd := exec.CommandContext(t.Context(), binary)
+	cmd := exec.CommandContext(t.Context(), binary) //nolint:gosec // the binary that was just built
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -141,4 +141,46 @@ func TestBinaryStopsOnInterrupt(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, rest)
 	require.NoError(t, cmd.Wait(), "exit status 0")
+}
+
+// TestReadmeCommandsWork runs every shell example of the README, one after the other, as the README says.
+func TestReadmeCommandsWork(t *testing.T) {
+	for _, tool := range []string{"sh", "curl", "sed"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("no " + tool + " on this machine")
+		}
+	}
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var script strings.Builder
+	script.WriteString("set -eu\n")
+	for i, part := range strings.Split(string(readme), "```") {
+		if block, ok := strings.CutPrefix(part, "sh\n"); ok && i%2 == 1 {
+			script.WriteString(block)
+		}
+	}
+	commands := strings.ReplaceAll(script.String(), "curl -s ", "curl -sS --fail-with-body ")
+	require.Greater(t, strings.Count(commands, "curl"), 40)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	stopped := make(chan error, 1)
+	go func() { stopped <- run(ctx, nil, writer, io.Discard) }()
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	require.NoError(t, err)
+	var d struct {
+		Sim struct {
+			BaseURL string `json:"base_url"`
+		} `json:"sim"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(line), &d))
+	commands = strings.ReplaceAll(commands, "http://127.0.0.1:8080", strings.TrimSuffix(d.Sim.BaseURL, "/_sim"))
+
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", commands).CombinedOutput() //nolint:gosec // our own README
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), `"TransactionResult":"OK-ACCEPTED"`)
+	require.NotContains(t, string(out), `"error":`)
+	cancel()
+	require.NoError(t, <-stopped)
 }

@@ -22,50 +22,50 @@ func TestFaults(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault     Fault
 		processed bool
-		check     func(t *testing.T, a answer, err error)
+		check     func(is *require.Assertions, a answer, err error)
 	}{
-		"status": {Status(503, `{"error":"x"}`).RetryAfter(1500 * time.Millisecond), false, func(t *testing.T, a answer, err error) {
-			require.NoError(t, err)
-			require.Equal(t, 503, a.status)
-			require.Equal(t, `{"error":"x"}`, a.body)
-			require.Equal(t, "application/json", a.header.Get("Content-Type"))
-			require.Equal(t, "2", a.header.Get("Retry-After"))
+		"status": {Status(503, `{"error":"x"}`).RetryAfter(1500 * time.Millisecond), false, func(is *require.Assertions, a answer, err error) {
+			is.NoError(err)
+			is.Equal(503, a.status)
+			is.JSONEq(`{"error":"x"}`, a.body)
+			is.Equal("application/json", a.header.Get("Content-Type"))
+			is.Equal("2", a.header.Get("Retry-After"))
 		}},
-		"status with a date": {Status(429, "slow down").RetryAfterDate(10 * time.Second), false, func(t *testing.T, a answer, err error) {
-			require.NoError(t, err)
-			require.Equal(t, "Wed, 11 Mar 2026 09:08:17 GMT", a.header.Get("Retry-After"))
-			require.Equal(t, "text/plain; charset=utf-8", a.header.Get("Content-Type"))
+		"status with a date": {Status(429, "slow down").RetryAfterDate(10 * time.Second), false, func(is *require.Assertions, a answer, err error) {
+			is.NoError(err)
+			is.Equal("Wed, 11 Mar 2026 09:08:17 GMT", a.header.Get("Retry-After"))
+			is.Equal("text/plain; charset=utf-8", a.header.Get("Content-Type"))
 		}},
-		"status after processing": {Status(502, "bad gateway").AfterProcessing(), true, func(t *testing.T, a answer, err error) {
-			require.NoError(t, err)
-			require.Equal(t, 502, a.status)
+		"status after processing": {Status(502, "bad gateway").AfterProcessing(), true, func(is *require.Assertions, a answer, err error) {
+			is.NoError(err)
+			is.Equal(502, a.status)
 		}},
-		"html": {HTMLBody(504), false, func(t *testing.T, a answer, err error) {
-			require.NoError(t, err)
-			require.Equal(t, 504, a.status)
-			require.Equal(t, "text/html; charset=utf-8", a.header.Get("Content-Type"))
-			require.Contains(t, a.body, "<h1>Gateway Timeout</h1>")
+		"html": {HTMLBody(504), false, func(is *require.Assertions, a answer, err error) {
+			is.NoError(err)
+			is.Equal(504, a.status)
+			is.Equal("text/html; charset=utf-8", a.header.Get("Content-Type"))
+			is.Contains(a.body, "<h1>Gateway Timeout</h1>")
 		}},
-		"redirect": {RedirectTo("http://other.test/x"), false, func(t *testing.T, a answer, err error) {
-			require.NoError(t, err)
-			require.Equal(t, http.StatusTemporaryRedirect, a.status)
-			require.Equal(t, "http://other.test/x", a.header.Get("Location"))
+		"redirect": {RedirectTo("http://other.test/x"), false, func(is *require.Assertions, a answer, err error) {
+			is.NoError(err)
+			is.Equal(http.StatusTemporaryRedirect, a.status)
+			is.Equal("http://other.test/x", a.header.Get("Location"))
 		}},
-		"refuse before": {RefuseBefore(), false, func(t *testing.T, _ answer, err error) { require.Error(t, err) }},
-		"lose reply":    {LoseReply(), true, func(t *testing.T, _ answer, err error) { require.Error(t, err) }},
-		"truncate": {Truncate(), true, func(t *testing.T, a answer, err error) {
-			require.ErrorContains(t, err, "unexpected EOF")
-			require.Equal(t, http.StatusOK, a.status)
-			require.NotEmpty(t, a.body)
+		"refuse before": {RefuseBefore(), false, func(is *require.Assertions, _ answer, err error) { is.Error(err) }},
+		"lose reply":    {LoseReply(), true, func(is *require.Assertions, _ answer, err error) { is.Error(err) }},
+		"truncate": {Truncate(), true, func(is *require.Assertions, a answer, err error) {
+			is.ErrorContains(err, "unexpected EOF")
+			is.Equal(http.StatusOK, a.status)
+			is.NotEmpty(a.body)
 		}},
-		"garbled": {GarbledJSON(), true, func(t *testing.T, a answer, err error) {
-			require.NoError(t, err)
-			require.False(t, json.Valid([]byte(a.body)))
+		"garbled": {GarbledJSON(), true, func(is *require.Assertions, a answer, err error) {
+			is.NoError(err)
+			is.False(json.Valid([]byte(a.body)))
 		}},
-		"extra fields": {ExtraFields(), true, func(t *testing.T, a answer, err error) {
-			require.NoError(t, err)
-			require.Equal(t, 2, strings.Count(a.body, "x_unknown_to_this_version"))
-			require.Equal(t, "500", parse[envelope](t, a.body).Data.AmountTotal)
+		"extra fields": {ExtraFields(), true, func(is *require.Assertions, a answer, err error) {
+			is.NoError(err)
+			is.Equal(2, strings.Count(a.body, "x_unknown_to_this_version"))
+			is.Equal("500", parse[envelope](t, a.body).Data.AmountTotal)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestFaults(t *testing.T) {
 			r.pair("r1", "7070714000")
 			r.Fault(On("smartconnect", "POST", "/POS/Transaction"), tt.fault)
 			a, err := purchase(r)
-			tt.check(t, a, err)
+			tt.check(require.New(t), a, err)
 			if tt.processed {
 				require.Len(t, r.SmartConnect.Transactions(), 1)
 			} else {

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,8 +69,8 @@ func (r *rig) send(method, target, body string, header ...string) (answer, error
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), method, target, strings.NewReader(body))
 	require.NoError(r.t, err)
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+	for pair := range slices.Chunk(header, 2) {
+		req.Header.Set(pair[0], pair[1])
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
@@ -111,14 +113,14 @@ func (r *rig) pair(registerID, device string) {
 	require.Equal(r.t, http.StatusOK, a.status, a.body)
 }
 
-// transaction is the form of a transaction; further fields are given as name, value pairs.
+// transactionForm is the form of a transaction; further fields are given as name, value pairs.
 func transactionForm(registerID, kind string, fields ...string) url.Values {
 	form := register(registerID)
 	form.Del("POSRegisterName")
 	form.Set("TransactionMode", "ASYNC")
 	form.Set("TransactionType", kind)
-	for i := 0; i < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
+	for pair := range slices.Chunk(fields, 2) {
+		form.Set(pair[0], pair[1])
 	}
 	return form
 }
@@ -150,7 +152,7 @@ func parse[T any](t *testing.T, text string) T {
 // fixture reads a file of testdata.
 func fixture(t *testing.T, name string) string {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/" + name)
+	raw, err := fs.ReadFile(os.DirFS("testdata"), name)
 	require.NoError(t, err)
 	return string(raw)
 }

@@ -167,7 +167,7 @@ func (m *Modal) State() ModalState {
 	defer m.shop.mu.Unlock()
 	return ModalState{
 		ID: m.id, SaleID: m.sale.id, RegisterID: m.sale.registerID, Amount: m.amount,
-		Closable: m.closable, Ended: m.ended, Messages: slices.Clone(m.messages),
+		Closable: m.closable, Ended: m.ended, Messages: append([]string{}, m.messages...),
 	}
 }
 

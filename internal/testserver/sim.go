@@ -42,6 +42,7 @@ func (s *Systems) simHandler() http.Handler {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.Handle(method+" "+simPrefix+path, serveSim(call))
 	}
+	handle("GET ", func(*http.Request) (any, error) { return s.Describe(), nil })
 	handle("GET /{$}", func(*http.Request) (any, error) { return s.Describe(), nil })
 	handle("POST /reset", func(*http.Request) (any, error) { s.Reset(); return nil, nil })
 	handle("GET /requests", s.simRequests)

@@ -184,6 +184,7 @@ func TestSimPlaysFaults(t *testing.T) {
 	r.simDone("POST", "/reset", "")
 	require.Empty(t, simOK[[]Request](r, "GET", "/requests", ""))
 	require.Equal(t, r.Describe(), simOK[Description](r, "GET", "/", ""))
+	require.Equal(t, r.Describe(), simOK[Description](r, "GET", "", ""))
 }
 
 func TestSimRefusesInClearText(t *testing.T) {

@@ -70,6 +70,7 @@ type SmartConnect struct {
 	devices      []*Device
 	pairings     map[string]pairing // by POSRegisterID
 	transactions []*transaction     // in order of arrival
+	byID         map[string]*transaction
 	charges      []Charge
 	overlaps     []Overlap
 	receipts     int           // numbers given out to receipts
@@ -97,7 +98,8 @@ func newSmartConnect(e *Engine, opts SmartConnectOptions) *SmartConnect {
 func (s *SmartConnect) seed() {
 	s.lean, s.minPoll = s.opts.Lean, s.opts.MinPoll
 	s.pairings = map[string]pairing{}
-	s.transactions, s.charges, s.overlaps, s.receipts = nil, nil, nil, 0
+	s.transactions, s.byID = nil, map[string]*transaction{}
+	s.charges, s.overlaps, s.receipts = nil, nil, 0
 	for _, d := range s.devices {
 		d.seed()
 	}
@@ -184,7 +186,7 @@ func (s *SmartConnect) expire(x *exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	parts := segments(x.path)
-	if t := s.transaction(parts[len(parts)-1]); t != nil {
+	if t := s.byID[parts[len(parts)-1]]; t != nil {
 		t.tokenExpires = s.engine.now()
 	}
 }

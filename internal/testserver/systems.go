@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -122,9 +123,18 @@ func (s *Systems) Listen(ctx context.Context, addr string) (net.Listener, error)
 		return nil, fmt.Errorf("testserver: cannot listen on %q: %w", addr, err)
 	}
 	if s.PublicURL() == "" {
-		s.SetPublicURL("http://" + ln.Addr().String())
+		s.SetPublicURL("http://" + reachable(ln.Addr()))
 	}
 	return ln, nil
+}
+
+// reachable is an address at which a client on this machine finds a listener: one on all interfaces is found on
+// loopback.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
 }
 
 // Serve answers on ln until ctx ends, then lets the answers under way finish, for two seconds at most. It returns

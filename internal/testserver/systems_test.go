@@ -101,3 +101,8 @@ func TestListenNamesTheAddress(t *testing.T) {
 	tb.finish()
 	require.Empty(t, tb.errors)
 }
+
+func TestReachableAddress(t *testing.T) {
+	require.Equal(t, "127.0.0.1:8080", reachable(&net.TCPAddr{IP: net.IPv6unspecified, Port: 8080}))
+	require.Equal(t, "192.0.2.7:8080", reachable(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 8080}))
+}

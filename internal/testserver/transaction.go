@@ -185,6 +185,7 @@ func (s *SmartConnect) post(x *exchange) {
 		return
 	}
 	s.transactions = append(s.transactions, t)
+	s.byID[t.id] = t
 	s.notify()
 
 	answer := s.envelope(t)
@@ -265,7 +266,7 @@ func checkSaleData(x *exchange, form url.Values) {
 // poll answers GET /pos/transaction/{id}.
 // Judgments: an id that never was is a 404 without a body, a wrong token a 401.
 func (s *SmartConnect) poll(x *exchange, id string) {
-	t := s.transaction(id)
+	t := s.byID[id]
 	if t == nil {
 		x.empty(http.StatusNotFound)
 		return
@@ -303,16 +304,6 @@ func (s *SmartConnect) poll(x *exchange, id string) {
 		answer.RecordExpiry = t.posted.AddDate(0, 0, 180).UTC().Format(time.RFC3339)
 	}
 	x.json(http.StatusOK, answer)
-}
-
-// transaction finds a transaction, nil when there is none.
-func (s *SmartConnect) transaction(id string) *transaction {
-	for _, t := range s.transactions {
-		if t.id == id {
-			return t
-		}
-	}
-	return nil
 }
 
 // base is the public URL of the system, without a slash at its end. Until it is known (see [Systems.Listen]) it is

@@ -3,6 +3,7 @@ package testserver
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,8 +38,8 @@ func (r *rig) token(fields ...string) answer {
 	r.t.Helper()
 	d := r.Describe().XSeries
 	form := url.Values{"client_id": {d.ClientID}, "client_secret": {d.ClientSecret}}
-	for i := 0; i < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
+	for pair := range slices.Chunk(fields, 2) {
+		form.Set(pair[0], pair[1])
 	}
 	return r.do(http.MethodPost, d.TokenURL, form.Encode(), "Content-Type", formType)
 }
@@ -68,8 +69,8 @@ func TestAuthorizeAndRedeem(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.status)
 	require.Equal(t, "application/json", a.header.Get("Content-Type"))
 	require.Equal(t, []string{"60"}, a.header["X-Ratelimit-Limit"])
-	require.Equal(t, "59", a.header.Get("X-RateLimit-Remaining"))
-	require.Equal(t, strconv.FormatInt(r.clock.now().Add(time.Minute).Unix(), 10), a.header.Get("X-RateLimit-Reset"))
+	require.Equal(t, "59", a.header.Get("X-Ratelimit-Remaining"))
+	require.Equal(t, strconv.FormatInt(r.clock.now().Add(time.Minute).Unix(), 10), a.header.Get("X-Ratelimit-Reset"))
 	require.ElementsMatch(t, keys(t, fixture(t, "xseries_oauth_token_response_changelog_2025_03.json")), keys(t, a.body))
 	got := parse[tokenResponse](t, a.body)
 	require.Equal(t, "Bearer", got.TokenType)

@@ -170,8 +170,8 @@ func TestErrorsAreTheVendors(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.rest(http.MethodGet, "/api/2.0/registers", "")
-	require.Equal(t, "1250", a.header.Get("X-RateLimit-Limit"), "300 for each of four registers, and 50")
-	require.Equal(t, "1249", a.header.Get("X-RateLimit-Remaining"))
+	require.Equal(t, "1250", a.header.Get("X-Ratelimit-Limit"), "300 for each of four registers, and 50")
+	require.Equal(t, "1249", a.header.Get("X-Ratelimit-Remaining"))
 
 	r = newRig(t, Options{XSeries: XSeriesOptions{RateLimit: 1}})
 	require.Equal(t, http.StatusOK, r.rest(http.MethodGet, "/api/2.0/registers", "").status)

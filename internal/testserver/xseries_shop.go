@@ -2,7 +2,6 @@ package testserver
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -275,7 +274,7 @@ func (s *sale) quantity() int64 {
 func (s *sale) snapshot() Sale {
 	return Sale{
 		ID: s.id, RegisterID: s.registerID, Total: s.total, Paid: s.paid(), Closed: s.closed(),
-		Payments: slices.Clone(s.payments),
+		Payments: append([]SalePayment{}, s.payments...),
 	}
 }
 
