@@ -1,0 +1,228 @@
+package xseries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/rest"
+	"github.com/tillroute/tillroute/pairing"
+)
+
+// System is the name of X-Series among the systems that registers belong to.
+const System = "xseries"
+
+// LatestAPIVersion is the newest version of the API that this package knows.
+const LatestAPIVersion = "2026-07"
+
+// prefixPlaceholder stands for the store's domain prefix in base URLs.
+const prefixPlaceholder = "{domain_prefix}"
+
+const defaultBaseURL = "https://" + prefixPlaceholder + ".retail.lightspeed.app"
+
+// Config configures a [Client]. It needs either AccessToken, or OAuth and Tokens.
+type Config struct {
+	// DomainPrefix names the store: the first part of its address, such as acme in acme.retail.lightspeed.app.
+	// Required.
+	DomainPrefix string
+	// AccessToken is a personal token, or any other that somebody else renews.
+	AccessToken tillroute.Secret
+	// OAuth is the application that the store has given its consent to.
+	OAuth OAuth
+	// Tokens is where the store's grant is kept, under the system [System] and the account DomainPrefix.
+	Tokens pairing.Tokens
+	// APIVersion is a date version such as "2026-07", or "2.0". Defaults to [LatestAPIVersion]. A version that the
+	// server no longer supports is answered as the oldest that it does.
+	APIVersion string
+	// BaseURL is the server, without /api. {domain_prefix} in it is replaced by DomainPrefix. Defaults to
+	// OAuth.BaseURL, or else to https://{domain_prefix}.retail.lightspeed.app.
+	BaseURL string
+	// HTTP says how to talk HTTP.
+	HTTP tillroute.HTTPOptions
+}
+
+// Client talks to one store. It is safe for concurrent use. The zero value is not usable: its methods return an error.
+type Client struct {
+	// Registers are the places that goods are sold from.
+	Registers RegistersService
+	// Outlets are the shops that registers stand in.
+	Outlets OutletsService
+
+	c *core
+}
+
+// core is what a client's services share. It is behind a pointer so that printing a Client shows none of it.
+type core struct {
+	prefix  string
+	version string
+	rest    *rest.Client
+	// token and grants give the access token: one that never changes, or the store's.
+	token  tillroute.Secret
+	grants *grants
+}
+
+// New checks the configuration and returns a client. It sends nothing. Its error names every field that is wrong.
+func New(config Config) (*Client, error) {
+	if config.APIVersion == "" {
+		config.APIVersion = LatestAPIVersion
+	}
+	if config.HTTP.Transport == nil {
+		config.HTTP.Transport = rest.NewTransport()
+	}
+	if config.BaseURL == "" {
+		config.BaseURL = config.OAuth.BaseURL
+	}
+	if config.OAuth.BaseURL == "" {
+		config.OAuth.BaseURL = config.BaseURL
+	}
+	if config.OAuth.HTTP.Transport == nil {
+		config.OAuth.HTTP.Transport = config.HTTP.Transport
+	}
+	if problems := config.problems(); len(problems) > 0 {
+		return nil, tillroute.Invalid(System, "New", "%s", strings.Join(problems, "; "))
+	}
+	c := &core{prefix: config.DomainPrefix, version: config.APIVersion, token: config.AccessToken}
+	if config.Tokens != nil {
+		c.grants = newGrants(config.OAuth, config.Tokens, config.DomainPrefix)
+	}
+	var err error
+	c.rest, err = rest.New(rest.Config{
+		System: System, BaseURL: baseURL(config.BaseURL, config.DomainPrefix), HTTP: config.HTTP,
+		Authorize: authorize, Renew: c.renew,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Registers: RegistersService{c}, Outlets: OutletsService{c}, c: c}, nil
+}
+
+// baseURL fills in the pattern. The prefix must have been checked.
+func baseURL(pattern, prefix string) string {
+	if pattern == "" {
+		pattern = defaultBaseURL
+	}
+	return strings.ReplaceAll(pattern, prefixPlaceholder, prefix)
+}
+
+func (c *Config) problems() []string {
+	var problems []string
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if c.DomainPrefix == "" {
+		add("DomainPrefix is missing")
+	} else if !validPrefix(c.DomainPrefix) {
+		add("DomainPrefix %.70q is not the first part of a store's address: small letters, digits and hyphens", c.DomainPrefix)
+	}
+	switch {
+	case c.AccessToken == "" && c.Tokens == nil:
+		add("AccessToken, or OAuth and Tokens, are missing")
+	case c.AccessToken != "" && c.Tokens != nil:
+		add("AccessToken and Tokens are both set: use one")
+	case c.Tokens != nil:
+		for _, problem := range c.OAuth.clientProblems() {
+			add("OAuth.%s", problem)
+		}
+	}
+	if !validVersion(c.APIVersion) {
+		add("APIVersion %.20q is not a version such as 2026-07 or 2.0", c.APIVersion)
+	}
+	if _, err := rest.ParseBaseURL(baseURL(c.BaseURL, "prefix")); err != nil {
+		add("BaseURL: %s", err)
+	}
+	return problems
+}
+
+// validPrefix reports whether text is one DNS label. It becomes part of the host that the client secret is sent to.
+func validPrefix(text string) bool {
+	return text != "" && len(text) <= 63 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" &&
+		text[0] != '-' && text[len(text)-1] != '-'
+}
+
+func validVersion(text string) bool {
+	i := strings.IndexAny(text, ".-")
+	return i > 0 && digits(text[:i]) && digits(text[i+1:])
+}
+
+func digits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
+
+// RegisterKey returns the name under which the routing core knows a register of a store.
+func RegisterKey(domainPrefix, registerID string) pairing.Register {
+	return pairing.Register{System: System, Account: domainPrefix, ID: registerID}
+}
+
+// operation is a call of the REST API.
+type operation int
+
+const (
+	registersList operation = iota
+	registersGet
+	outletsList
+	outletsGet
+)
+
+// declaration says all that is to be known of an operation before it is made.
+type declaration struct {
+	rest.Operation
+
+	// scope is what a token needs to be allowed to make the call.
+	scope string
+}
+
+func (o operation) declare() declaration {
+	return [...]declaration{
+		registersList: {rest.Operation{Name: "Registers.List", Method: http.MethodGet, Path: "/registers", Repeat: rest.Read}, "registers:read"},
+		registersGet:  {rest.Operation{Name: "Registers.Get", Method: http.MethodGet, Path: "/registers/{}", Repeat: rest.Read}, "registers:read"},
+		outletsList:   {rest.Operation{Name: "Outlets.List", Method: http.MethodGet, Path: "/outlets", Repeat: rest.Read}, "outlets:read"},
+		outletsGet:    {rest.Operation{Name: "Outlets.Get", Method: http.MethodGet, Path: "/outlets/{}", Repeat: rest.Read}, "outlets:read"},
+	}[o]
+}
+
+// do makes a call and decodes its answer into out.
+func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, opts []tillroute.CallOption) error {
+	d := op.declare()
+	if c == nil {
+		return tillroute.Invalid(System, d.Name, "this client was not made by New")
+	}
+	used := &credential{token: c.token}
+	if c.grants != nil {
+		var err error
+		if used.token, err = c.grants.token(ctx); err != nil {
+			return noToken(d.Name, "no request was sent for want of an access token", err)
+		}
+	}
+	d.Path = "/api/" + c.version + d.Path
+	err := c.rest.Do(context.WithValue(ctx, credentialKey{}, used), &d.Operation, r, out, opts...)
+	var e *tillroute.Error
+	if errors.As(err, &e) && e.Operation == d.Name && e.Kind == tillroute.KindForbidden {
+		e.Message += ": the access token needs the scope " + d.scope
+	}
+	return err
+}
+
+// credential is the token that a call is made with, so that it is known which one was refused.
+type credential struct{ token tillroute.Secret }
+
+type credentialKey struct{}
+
+func authorize(r *http.Request, _ []byte) error {
+	if used, ok := r.Context().Value(credentialKey{}).(*credential); ok {
+		r.Header.Set("Authorization", "Bearer "+used.token.Reveal())
+	}
+	return nil
+}
+
+// renew replaces a token that was refused, if there is a better one.
+func (c *core) renew(ctx context.Context, _ *http.Request) (bool, error) {
+	used, ok := ctx.Value(credentialKey{}).(*credential)
+	if !ok || c.grants == nil {
+		return false, nil
+	}
+	token, err := c.grants.replace(ctx, used.token)
+	if err != nil {
+		return false, noToken(strings.TrimPrefix(tillroute.Operation(ctx), System+"."), "the access token was refused and can't be renewed", err)
+	}
+	used.token = token
+	return true, nil
+}

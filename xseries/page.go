@@ -1,0 +1,145 @@
+package xseries
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/url"
+	"strconv"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/rest"
+	"github.com/tillroute/tillroute/internal/wire"
+)
+
+// ListOptions say what to list. The zero value lists everything that isn't deleted, from the beginning.
+type ListOptions struct {
+	// After is the version that the first item follows: 0, or the Next of a page.
+	After int64
+	// Before bounds the versions from above. 0 means no bound. Whether it is included isn't documented.
+	Before int64
+	// PageSize is how many items to send at once. 0 leaves it to the server, which may also send fewer than asked.
+	PageSize int
+	// Deleted includes what was deleted.
+	Deleted bool
+}
+
+func (o ListOptions) query(operation string) (url.Values, error) {
+	if o.After < 0 || o.Before < 0 || o.PageSize < 0 {
+		return nil, tillroute.Invalid(System, operation, "After, Before and PageSize must not be negative")
+	}
+	q := url.Values{}
+	set := func(name string, value int64) {
+		if value > 0 {
+			q.Set(name, strconv.FormatInt(value, 10))
+		}
+	}
+	set("after", o.After)
+	set("before", o.Before)
+	set("page_size", int64(o.PageSize))
+	if o.Deleted {
+		q.Set("deleted", "true")
+	}
+	return q, nil
+}
+
+// Page is a part of a list.
+type Page[T any] struct {
+	// Items have versions above After, and up to Next, in no particular order. An empty page is the last one.
+	Items []T
+	// Next is the After of the page that follows. It is that of this page if the page is empty, so that it can be kept
+	// to ask for changes later.
+	Next int64
+}
+
+// list gets a page.
+func list[T any](ctx context.Context, c *core, op operation, o ListOptions, opts []tillroute.CallOption) (Page[T], error) {
+	name := op.declare().Name
+	query, err := o.query(name)
+	if err != nil {
+		return Page[T]{}, err
+	}
+	var answer struct {
+		Data    present[[]T] `json:"data"`
+		Version struct {
+			Max wire.Int `json:"max"`
+		} `json:"version"`
+	}
+	if err := c.do(ctx, op, rest.Request{Query: query}, &answer, opts); err != nil {
+		return Page[T]{}, err
+	}
+	if !answer.Data.there {
+		return Page[T]{}, noData(name)
+	}
+	page := Page[T]{Items: answer.Data.value, Next: int64(answer.Version.Max)}
+	if len(page.Items) == 0 {
+		page.Next = o.After
+	}
+	return page, nil
+}
+
+// all walks all pages. It asks for nothing before it is ranged over, and starts anew each time it is.
+func all[T any](ctx context.Context, c *core, op operation, o ListOptions, opts []tillroute.CallOption) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		for o := o; ; {
+			page, err := list[T](ctx, c, op, o, opts)
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			if len(page.Items) == 0 {
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.Next <= o.After {
+				yield(none, &tillroute.Error{
+					System: System, Operation: op.declare().Name, Kind: tillroute.KindDecode, Outcome: tillroute.Failed, Attempts: 1,
+					Message: "the page after version " + strconv.FormatInt(o.After, 10) + " ends at version " + strconv.FormatInt(page.Next, 10) +
+						": the list would never end",
+				})
+				return
+			}
+			o.After = page.Next
+		}
+	}
+}
+
+// get gets one item.
+func get[T any](ctx context.Context, c *core, op operation, id string, opts []tillroute.CallOption) (T, error) {
+	var answer struct {
+		Data present[T] `json:"data"`
+	}
+	if err := c.do(ctx, op, rest.Request{Args: []string{id}}, &answer, opts); err != nil {
+		var none T
+		return none, err
+	}
+	if !answer.Data.there || answer.Data.null {
+		return answer.Data.value, noData(op.declare().Name)
+	}
+	return answer.Data.value, nil
+}
+
+// present is a value that knows whether it was there. Without that, an answer of another kind would pass for an empty
+// one.
+type present[T any] struct {
+	there, null bool
+	value       T
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *present[T]) UnmarshalJSON(data []byte) error {
+	p.there, p.null = true, string(data) == "null"
+	return json.Unmarshal(data, &p.value)
+}
+
+func noData(operation string) error {
+	return &tillroute.Error{
+		System: System, Operation: operation, Kind: tillroute.KindDecode, Outcome: tillroute.Failed, Attempts: 1,
+		Message: "the answer has no data: check BaseURL and APIVersion",
+	}
+}
