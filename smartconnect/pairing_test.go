@@ -14,7 +14,13 @@ import (
 )
 
 // wireRequest is one of testdata/requests.json.
-type wireRequest struct{ Name, Method, URL, ContentType, Body string }
+type wireRequest struct {
+	Name        string `json:"name"`
+	Method      string `json:"method"`
+	URL         string `json:"url"`
+	ContentType string `json:"contentType"`
+	Body        string `json:"body"`
+}
 
 func wireRequests(t *testing.T) map[string]wireRequest {
 	t.Helper()

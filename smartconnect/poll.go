@@ -35,8 +35,7 @@ func (c *Client) Poll(ctx context.Context, t Transaction, opts ...tillroute.Call
 	err := c.c.poll.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodGet, Repeat: rest.Read},
 		rest.Request{URL: t.PollingURL.Reveal(), Secrets: secretsOf(t.PollingURL)}, &body, opts...)
 	if err != nil {
-		var e *tillroute.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*tillroute.Error](err); ok {
 			// The poll did nothing, but the transaction may have.
 			e.Outcome = tillroute.Unknown
 		}
@@ -167,8 +166,8 @@ func (t Transaction) unknown(why string) Result {
 
 // dead reports whether an error of [Client.Poll] is final.
 func dead(err error) bool {
-	var e *tillroute.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*tillroute.Error](err)
+	if !ok {
 		return false
 	}
 	switch e.Status {
@@ -181,8 +180,8 @@ func dead(err error) bool {
 
 // retryAfter returns how long the server asked to wait, within reason.
 func retryAfter(err error) time.Duration {
-	var e *tillroute.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*tillroute.Error](err)
+	if !ok {
 		return 0
 	}
 	return min(e.RetryAfter, maxPollWait)

@@ -115,39 +115,37 @@ const (
 
 // script is a transport that answers one poll after the other, the last again and again, and notes when they came.
 type script struct {
-	answers []func() (*http.Response, error)
+	answers []reply
 	at      []time.Time
+}
+
+// reply is an answer; one without a status is a connection that breaks.
+type reply struct {
+	status     int
+	body       string
+	retryAfter string
 }
 
 func (s *script) RoundTrip(*http.Request) (*http.Response, error) {
 	s.at = append(s.at, time.Now())
 	answer := s.answers[min(len(s.at), len(s.answers))-1]
-	return answer()
-}
-
-func reply(status int, body string, header ...string) func() (*http.Response, error) {
-	return func() (*http.Response, error) {
-		h := http.Header{}
-		for i := 0; i+1 < len(header); i += 2 {
-			h.Set(header[i], header[i+1])
-		}
-		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
+	if answer.status == 0 {
+		return nil, io.ErrUnexpectedEOF
 	}
+	header := http.Header{}
+	if answer.retryAfter != "" {
+		header.Set("Retry-After", answer.retryAfter)
+	}
+	return &http.Response{StatusCode: answer.status, Header: header, Body: io.NopCloser(strings.NewReader(answer.body))}, nil
 }
-
-func broken() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
 
 // await runs Await in a bubble, where time costs nothing.
-func await(t *testing.T, ctx context.Context, s *script, change func(*smartconnect.Config)) (r smartconnect.Result, notes []string, took time.Duration, err error) {
+func await(ctx context.Context, t *testing.T, s *script) (r smartconnect.Result, notes []string, took time.Duration, err error) {
 	t.Helper()
-	config := smartconnect.Config{
+	client, err := smartconnect.New(smartconnect.Config{
 		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD",
 		HTTP: tillroute.HTTPOptions{Transport: s},
-	}
-	if change != nil {
-		change(&config)
-	}
-	client, err := smartconnect.New(config)
+	})
 	require.NoError(t, err)
 	start := time.Now()
 	r, err = client.Await(ctx, smartconnect.Transaction{
@@ -159,11 +157,11 @@ func await(t *testing.T, ctx context.Context, s *script, change func(*smartconne
 
 func TestAwaitKeepsItsPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func() (*http.Response, error){
-			reply(200, pending), reply(200, delayed), reply(200, delayed), reply(200, pending), reply(200, accepted),
+		s := &script{answers: []reply{
+			{200, pending, ""}, {200, delayed, ""}, {200, delayed, ""}, {200, pending, ""}, {200, accepted, ""},
 		}}
 		start := time.Now()
-		r, notes, _, err := await(t, t.Context(), s, nil)
+		r, notes, _, err := await(t.Context(), t, s)
 		require.NoError(t, err)
 		require.Equal(t, tillroute.Approved, r.Outcome)
 		require.Equal(t, []string{"taking longer than usual", "waiting for the terminal"}, notes)
@@ -178,18 +176,21 @@ func TestAwaitKeepsItsPace(t *testing.T) {
 
 func TestAwaitGoesOnThroughWhatPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func() (*http.Response, error){
-			broken,
-			reply(200, "<html>"),
-			reply(200, ""),
-			reply(200, `{}`),
-			reply(200, `{"transactionStatus":"SOMETHING-NEW","data":{"TransactionResult":"OK-ACCEPTED","Result":"OK"}}`),
-			reply(500, "x"), reply(502, "x"), reply(408, ""), reply(302, ""),
-			reply(429, "", "Retry-After", "20"),
-			reply(503, "", "Retry-After", "86400"),
-			reply(200, accepted),
+		s := &script{answers: []reply{
+			{},
+			{200, "<html>", ""},
+			{200, "", ""},
+			{200, `{}`, ""},
+			{200, `{"transactionStatus":"SOMETHING-NEW","data":{"TransactionResult":"OK-ACCEPTED","Result":"OK"}}`, ""},
+			{500, "x", ""},
+			{502, "x", ""},
+			{408, "", ""},
+			{302, "", ""},
+			{429, "", "20"},
+			{503, "", "86400"},
+			{200, accepted, ""},
 		}}
-		r, notes, took, err := await(t, t.Context(), s, nil)
+		r, notes, took, err := await(t.Context(), t, s)
 		require.NoError(t, err)
 		require.Equal(t, tillroute.Approved, r.Outcome)
 		require.Equal(t, "no contact with SmartConnect, trying on", notes[0])
@@ -202,21 +203,21 @@ func TestAwaitGoesOnThroughWhatPasses(t *testing.T) {
 
 func TestAwaitEndsAsUnknown(t *testing.T) {
 	for name, test := range map[string]struct {
-		answer func() (*http.Response, error)
+		answer reply
 		reason string
 		most   time.Duration
 	}{
-		"expired":       {reply(401, `{"error":"Token expired"}`), "Token expired", 4 * time.Second},
-		"forbidden":     {reply(403, ""), "no longer works", 4 * time.Second},
-		"not found":     {reply(404, ""), "no longer works", 4 * time.Second},
-		"gone":          {reply(410, ""), "no longer works", 4 * time.Second},
-		"never ends":    {reply(200, pending), "no result within 10m0s", 10 * time.Minute},
-		"never reached": {broken, "no result within 10m0s", 10 * time.Minute},
-		"always later":  {reply(429, "", "Retry-After", "3600"), "no result within 10m0s", 10 * time.Minute},
+		"expired":       {reply{401, `{"error":"Token expired"}`, ""}, "Token expired", 4 * time.Second},
+		"forbidden":     {reply{403, "", ""}, "no longer works", 4 * time.Second},
+		"not found":     {reply{404, "", ""}, "no longer works", 4 * time.Second},
+		"gone":          {reply{410, "", ""}, "no longer works", 4 * time.Second},
+		"never ends":    {reply{200, pending, ""}, "no result within 10m0s", 10 * time.Minute},
+		"never reached": {reply{}, "no result within 10m0s", 10 * time.Minute},
+		"always later":  {reply{429, "", "3600"}, "no result within 10m0s", 10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r, _, took, err := await(t, t.Context(), &script{answers: []func() (*http.Response, error){test.answer}}, nil)
+				r, _, took, err := await(t.Context(), t, &script{answers: []reply{test.answer}})
 				require.NoError(t, err)
 				require.Equal(t, tillroute.Unknown, r.Outcome)
 				require.Contains(t, r.Reason, test.reason)
@@ -233,7 +234,7 @@ func TestContextThatEndsIsNoOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
-		r, _, took, err := await(t, ctx, &script{answers: []func() (*http.Response, error){reply(200, pending)}}, nil)
+		r, _, took, err := await(ctx, t, &script{answers: []reply{{200, pending, ""}}})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 		require.Equal(t, tillroute.Unknown, r.Outcome)
@@ -242,8 +243,8 @@ func TestContextThatEndsIsNoOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		s := &script{answers: []func() (*http.Response, error){reply(200, accepted)}}
-		_, _, took, err := await(t, ctx, s, nil)
+		s := &script{answers: []reply{{200, accepted, ""}}}
+		_, _, took, err := await(ctx, t, s)
 		require.ErrorIs(t, err, context.Canceled)
 		require.Zero(t, took)
 		require.Empty(t, s.at)

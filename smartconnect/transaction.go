@@ -3,6 +3,7 @@ package smartconnect
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -110,12 +111,8 @@ func (c *Client) start(ctx context.Context, operation string, registerID tillrou
 		return Transaction{}, tillroute.Invalid(Provider, operation, "the type of the transaction is missing")
 	}
 	form := url.Values{}
-	for key, values := range fields {
-		form[key] = values
-	}
-	for key, values := range c.c.identity(registerID) {
-		form[key] = values
-	}
+	maps.Copy(form, fields)
+	maps.Copy(form, c.c.identity(registerID))
 	// Without the mode the server keeps the request open until the terminal is done.
 	form.Set("TransactionMode", "ASYNC")
 	form.Set("TransactionType", string(kind))

@@ -199,8 +199,7 @@ func (g *grants) storeError(err error) error {
 // noToken is the error of a call that had no effect because there is no access token that would be accepted.
 func noToken(operation, message string, err error) error {
 	e := &tillroute.Error{System: System, Operation: operation, Outcome: tillroute.Failed, Message: message, Err: err}
-	var cause *tillroute.Error
-	if errors.As(err, &cause) {
+	if cause, ok := errors.AsType[*tillroute.Error](err); ok {
 		// Whatever became of the refresh, this call had no effect.
 		harmless := *cause
 		harmless.Outcome = tillroute.Failed

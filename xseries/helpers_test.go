@@ -2,11 +2,11 @@ package xseries_test
 
 import (
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -37,7 +37,7 @@ type server struct {
 }
 
 // newServer returns a server that gives one answer after the other, and the last one again and again.
-func newServer(t testing.TB, answers ...http.HandlerFunc) *server {
+func newServer(t *testing.T, answers ...http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{answers: answers}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +71,7 @@ func (s *server) got() []request {
 const personalToken = tillroute.Secret("lsxs_pt_personal_token_0001")
 
 // client returns a client of the server with a personal token.
-func (s *server) client(t testing.TB, changes ...func(*xseries.Config)) *xseries.Client {
+func (s *server) client(t *testing.T, changes ...func(*xseries.Config)) *xseries.Client {
 	t.Helper()
 	config := xseries.Config{
 		DomainPrefix: "acme",
@@ -87,10 +87,10 @@ func (s *server) client(t testing.TB, changes ...func(*xseries.Config)) *xseries
 	return client
 }
 
-func fixture(t testing.TB, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
+func fixture(tb testing.TB, name string) string {
+	tb.Helper()
+	text, err := fs.ReadFile(os.DirFS("testdata"), name)
+	require.NoError(tb, err)
 	return string(text)
 }
 

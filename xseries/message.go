@@ -236,9 +236,9 @@ func ParseMessage(text []byte) (Message, error) {
 	case StepAccept:
 		return Accept{wire.Scalar(take("transaction_id")), wire.Scalar(take(receiptField)), extra}, nil
 	case StepDecline:
-		var print wire.Bool
-		_ = json.Unmarshal(take("print"), &print)
-		return Decline{bool(print), wire.Scalar(take(receiptField)), extra}, nil
+		var paper wire.Bool
+		_ = json.Unmarshal(take("print"), &paper)
+		return Decline{bool(paper), wire.Scalar(take(receiptField)), extra}, nil
 	case StepPrint:
 		return Print{wire.Scalar(take(receiptField)), extra}, nil
 	case StepExit:

@@ -99,7 +99,7 @@ func TestEncodeMessageRefusesWhatIsNoJSON(t *testing.T) {
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	text, err := xseries.EncodeMessage(xseries.Exit{Extra: map[string]json.RawMessage{"step": json.RawMessage(`"ACCEPT"`)}})
 	require.NoError(t, err)
-	require.Equal(t, `{"step":"EXIT"}`, text)
+	require.Equal(t, `{"step":"EXIT"}`, text) //nolint:testifylint // the bytes matter.
 }
 
 func FuzzParseMessage(f *testing.F) {

@@ -35,7 +35,7 @@ var (
 
 const (
 	defaultAuthorizeURL = "https://secure.retail.lightspeed.app/connect"
-	tokenPath           = "/api/1.0/token"
+	tokenPath           = "/api/1.0/token" //nolint:gosec // it is a path.
 	minState            = 8
 )
 
@@ -130,7 +130,7 @@ type Callback struct {
 // API reference: https://x-series-api.lightspeedhq.com/docs/authorization
 func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, error) {
 	const operation = "OAuth.ParseCallback"
-	fail := func(kind tillroute.Kind, cause error, format string, args ...any) error {
+	fail := func(kind tillroute.Kind, cause error, format string, args ...any) *tillroute.Error {
 		return &tillroute.Error{
 			System: System, Operation: operation, Kind: kind, Outcome: tillroute.Failed, Err: cause, Message: fmt.Sprintf(format, args...),
 		}
@@ -149,7 +149,7 @@ func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, erro
 	}
 	if refusal != "" {
 		e := fail(tillroute.KindForbidden, ErrRefused, "%.200s", query.Get("error_description"))
-		e.(*tillroute.Error).Code = refusal
+		e.Code = refusal
 		return Callback{}, e
 	}
 	code, _, err := single(query, "code")
