@@ -15,7 +15,8 @@ import (
 // than one; what they return is a copy; a write that returned nil survives a crash; a write that returned an error
 // of outcome Failed left no trace; leases and expiry run on the store's own clock, never on the caller's; times are
 // in UTC and kept to the millisecond at least. A context that has ended gives an error that matches it, within
-// milliseconds. After Close every method returns an error of kind Unavailable.
+// milliseconds. A lease or a time to live that isn't positive has ended at once, a limit that isn't positive gives
+// nothing. After Close every method returns an error of kind Unavailable; a second Close does nothing.
 //
 // Errors are [*tillroute.Error] values, possibly wrapped: NotFound for what isn't there, Conflict for what
 // contradicts it, Unavailable for a database that can't be reached, is locked or is full.
@@ -51,15 +52,15 @@ type Pairings interface {
 
 	// MoveRegister is for providers that tell late which device stands behind a pairing. If the register is paired
 	// with from it is paired with to instead (raising the version), and its payments that are queued at from move
-	// to to's queue, where they stand in the order in which all were accepted. Payments that were already handed
-	// over stay. If the register is not paired with from, nothing changes, and that is no error.
+	// to to's queue, where they stand in the order in which all were accepted, behind what is in flight there.
+	// Payments that were already handed over stay. If the register is not paired with from, nothing changes, and that is no error.
 	MoveRegister(ctx context.Context, r Register, from, to Terminal) error
 }
 
 // Codes keeps the pairing codes that terminals show.
 type Codes interface {
 	// PutCode stores a code that is valid for ttl from now, and ends the terminal's earlier codes. Conflict if the
-	// text is that of another code that was issued in the last day.
+	// text is that of another code that is valid still or was issued in the last day; older ones may be forgotten.
 	PutCode(ctx context.Context, c Code, ttl time.Duration) (Code, error)
 
 	// RedeemCode uses a code up and pairs the register with its terminal, in one durable write: of several that
@@ -68,8 +69,8 @@ type Codes interface {
 	//
 	// A text that isn't a code is ErrWrongCode, one that has expired or was replaced ErrCodeExpired, one that was
 	// used ErrCodeUsed. Each such failure counts, durably, against tries.Key; after tries.Max of them within
-	// tries.Window the answer is ErrTooManyTries, also for a right code, until the window has passed. A failure
-	// changes nothing else.
+	// tries.Window the answer is ErrTooManyTries, with RetryAfter, also for a right code, until the window has passed.
+	// A failure changes nothing else; a success does not reset the count.
 	RedeemCode(ctx context.Context, text string, p Pairing, tries Tries) (Pairing, error)
 }
 
@@ -101,7 +102,8 @@ type Payments interface {
 	// ListPayments returns up to limit payments that match the filter, in the order of Seq.
 	ListPayments(ctx context.Context, f Filter, limit int) ([]Payment, error)
 
-	// ReadyTerminals returns up to limit terminals of the providers whose head can be claimed now.
+	// ReadyTerminals returns up to limit terminals of the providers whose head can be claimed now, those first whose
+	// head has waited longest.
 	ReadyTerminals(ctx context.Context, providers []string, limit int) ([]Terminal, error)
 
 	// ClaimPayment leases the head of the terminal's queue to owner, if it can be had: it is Queued and not held
@@ -110,14 +112,14 @@ type Payments interface {
 	// stands behind the head is never claimed.
 	ClaimPayment(ctx context.Context, t Terminal, owner string, lease time.Duration) (Claim, bool, error)
 
-	// The methods that take a Claim change the payment only while the claim is the payment's latest, whether or
-	// not its lease has ended; otherwise nothing changes and the error is ErrFenced.
+	// The methods that take a Claim change the payment only while the claim is the payment's latest and was neither
+	// finished nor requeued, whether or not its lease has ended; otherwise nothing changes and the error is ErrFenced.
 
 	// RenewClaim extends the lease to lease from now, and replaces the payment's Note.
 	RenewClaim(ctx context.Context, c Claim, lease time.Duration, note string) error
 
 	// SavePaymentHandle writes down the handle of a payment that was Sending, which becomes Sent. It ends what
-	// Note says.
+	// Note says. The same handle may be saved again; another one is a Conflict.
 	SavePaymentHandle(ctx context.Context, c Claim, h Handle) error
 
 	// RequeuePayment makes a Sending payment Queued again, at the head, and holds its queue back for delay. Only
@@ -136,12 +138,12 @@ type Payments interface {
 	// withdrawn already as it is. NotFound if there is none, Conflict if it is no longer Queued.
 	WithdrawPayment(ctx context.Context, id, reason string) (Payment, error)
 
-	// ResolvePayment ends a Parked payment as a person decided, and returns it. NotFound if there is none, Conflict
-	// if it isn't Parked.
+	// ResolvePayment ends a Parked payment as a person decided, and returns it. It fills in the defaults of the
+	// Resolution. NotFound if there is none, Conflict if it isn't Parked, Invalid if the outcome is Unknown.
 	ResolvePayment(ctx context.Context, id string, r Resolution) (Payment, error)
 }
 
-// Filter says which payments to list. Zero fields match everything.
+// Filter says which payments to list. Zero fields match everything; a Terminal or Register matches as a whole.
 type Filter struct {
 	// After is the Seq that the first payment follows.
 	After    int64
@@ -202,7 +204,8 @@ type Tokens interface {
 	// returns the grant as stored, with Version one above the one it replaces.
 	PutGrant(ctx context.Context, g Grant, ifVersion int64) (Grant, error)
 
-	// DeleteGrant forgets the grant. NotFound if there is none.
+	// DeleteGrant forgets the grant. NotFound if there is none. A version is never used twice for an account: who
+	// still holds an old one can't overwrite a new grant.
 	DeleteGrant(ctx context.Context, system, account string) error
 
 	// ClaimRefresh gives owner the right to use the refresh token, for lease, and returns the grant. Busy if another

@@ -164,7 +164,7 @@ func (r *Router) work(ctx context.Context, active *activeSet, t Terminal) {
 func (r *Router) drain(ctx context.Context, t Terminal) error {
 	for ctx.Err() == nil {
 		began := time.Now()
-		claim, ok, err := r.store.ClaimPayment(ctx, t, r.config.Owner, r.config.Lease)
+		claim, ok, err := r.claim(ctx, t)
 		for ok && err == nil {
 			var end ending
 			r.hub.changed(t)
@@ -184,6 +184,14 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 		}
 	}
 	return nil
+}
+
+// claim leases the head of a queue. A stop does not interrupt it: a claim that was written and that nobody holds
+// would look like a payment that was lost while it was sent.
+func (r *Router) claim(ctx context.Context, t Terminal) (Claim, bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
+	defer cancel()
+	return r.store.ClaimPayment(ctx, t, r.config.Owner, r.config.Lease)
 }
 
 // ending says what became of a claim.

@@ -55,7 +55,7 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 		e.Message = fmt.Sprintf("%s (%d bytes)", errTooLarge, c.options.MaxBody)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e.Kind, e.Message = tillroute.KindTimeout, fmt.Sprintf("no answer within %s", c.options.Timeout)
-	case e.Outcome == tillroute.Unknown:
+	case s.mayHaveArrived:
 		e.Kind, e.Message = tillroute.KindUnavailable, "the answer was lost"
 	default:
 		e.Kind, e.Message = tillroute.KindUnavailable, "the server can't be reached"
@@ -66,6 +66,8 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 // statusError is an answer that isn't 2xx.
 func (c *Client) statusError(s *call, answer tillroute.Response) *tillroute.Error {
 	e := &tillroute.Error{
+		System:     c.config.System,
+		Operation:  s.op.Name,
 		Kind:       kindOf(answer.Status),
 		Status:     answer.Status,
 		RetryAfter: c.retryAfter(answer.Header),

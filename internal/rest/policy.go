@@ -22,11 +22,11 @@ const (
 
 // checkRedirect follows redirects of reads within the same scheme and host. Anything else would carry credentials to
 // a stranger, or turn a POST into a GET whose answer means something else: then the redirect itself is the answer.
-func checkRedirect(r *http.Request, via []*http.Request) error {
+func (c *Client) checkRedirect(r *http.Request, via []*http.Request) error {
 	first := via[0]
 	same := r.URL.Scheme == first.URL.Scheme && strings.EqualFold(r.URL.Host, first.URL.Host)
 	read := first.Method == http.MethodGet || first.Method == http.MethodHead
-	if !same || !read || len(via) > maxRedirects {
+	if c.config.NoRedirects || !same || !read || len(via) > maxRedirects {
 		return http.ErrUseLastResponse
 	}
 	return nil

@@ -84,6 +84,8 @@ type Config struct {
 	// Renew is called after a 401 with the request that was refused; if it returns true the call is made once more.
 	// Optional.
 	Renew func(ctx context.Context, refused *http.Request) (bool, error)
+	// NoRedirects has even redirects of reads within a host refused. Others always are.
+	NoRedirects bool
 	// Explain refines the error of an answer whose status isn't 2xx. Optional.
 	Explain func(e *tillroute.Error)
 }
@@ -111,7 +113,7 @@ func New(c Config) (*Client, error) {
 	client.retry = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport:     &attempts{client: client, next: o.Transport},
-			CheckRedirect: checkRedirect,
+			CheckRedirect: client.checkRedirect,
 		},
 		RetryMax:     o.Retries,
 		CheckRetry:   client.checkRetry,
