@@ -145,8 +145,8 @@ func (g *grants) refresh(ctx context.Context, claimed pairing.Grant, refused til
 	return g.grant.AccessToken, nil
 }
 
-// saveUnsaved stores a grant that was not stored yet, if there is one. If somebody has stored another meanwhile, theirs is
-// the newer: the store was connected again.
+// saveUnsaved stores a grant that was not stored yet, if there is one. If somebody has stored or deleted one meanwhile, that
+// is the newer state of affairs.
 func (g *grants) saveUnsaved(ctx context.Context) error {
 	g.mu.Lock()
 	unsaved := g.unsaved
@@ -158,10 +158,8 @@ func (g *grants) saveUnsaved(ctx context.Context) error {
 	for wait := busyWait; err != nil && errors.Is(err, tillroute.ErrUnavailable) && sleep(ctx, wait) == nil; wait *= 2 {
 		stored, err = g.tokens.PutGrant(ctx, *unsaved, unsaved.Version)
 	}
-	if errors.Is(err, tillroute.ErrConflict) {
-		stored, err = g.tokens.Grant(ctx, System, g.account)
-	}
-	if err != nil {
+	conflict := errors.Is(err, tillroute.ErrConflict)
+	if err != nil && !conflict {
 		return g.storeError(err)
 	}
 	g.mu.Lock()
@@ -169,6 +167,11 @@ func (g *grants) saveUnsaved(ctx context.Context) error {
 		g.unsaved = nil
 	}
 	g.mu.Unlock()
+	if conflict {
+		if stored, err = g.tokens.Grant(ctx, System, g.account); err != nil {
+			return g.storeError(err)
+		}
+	}
 	g.keep(stored)
 	return nil
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/tillroute/tillroute/xseries"
 )
 
-const emptyPage = `{"data":[],"version":{"min":null,"max":null}}`
-
 func TestRegistersList(t *testing.T) {
 	s := newServer(t, answer(http.StatusOK, fixture(t, "rest20_registers_list.json")))
 	page, err := s.client(t).Registers.List(t.Context(), xseries.ListOptions{After: 5, Before: 9, PageSize: 50, Deleted: true})
