@@ -54,14 +54,15 @@ type Client struct {
 	c *core
 }
 
-// core is what a client's services share. It is behind a pointer so that printing a Client shows none of it.
+// core is what a client's services share. What is secret is behind functions: fmt shows them as addresses, whatever the
+// verb, and follows pointers with some.
 type core struct {
-	prefix  string
 	version string
 	rest    *rest.Client
-	// token and grants give the access token: one that never changes, or the store's.
-	token  tillroute.Secret
-	grants *grants
+	// token returns the access token, and replace another one than that which was refused. replace is nil for a token that
+	// somebody else renews.
+	token   func(context.Context) (tillroute.Secret, error)
+	replace func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error)
 }
 
 // New checks the configuration and returns a client. It sends nothing. Its error names every field that is wrong.
@@ -84,9 +85,12 @@ func New(config Config) (*Client, error) {
 	if problems := config.problems(); len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "New", "%s", strings.Join(problems, "; "))
 	}
-	c := &core{prefix: config.DomainPrefix, version: config.APIVersion, token: config.AccessToken}
+	c := &core{version: config.APIVersion}
 	if config.Tokens != nil {
-		c.grants = newGrants(config.OAuth, config.Tokens, config.DomainPrefix)
+		g := &grants{oauth: config.OAuth, tokens: config.Tokens, account: config.DomainPrefix}
+		c.token, c.replace = g.token, g.replace
+	} else {
+		c.token = func(context.Context) (tillroute.Secret, error) { return config.AccessToken, nil }
 	}
 	var err error
 	c.rest, err = rest.New(rest.Config{
@@ -185,18 +189,21 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 	if c == nil {
 		return tillroute.Invalid(System, d.Name, "this client was not made by New")
 	}
-	used := &credential{token: c.token}
-	if c.grants != nil {
-		var err error
-		if used.token, err = c.grants.token(ctx); err != nil {
-			return noToken(d.Name, "no request was sent for want of an access token", err)
-		}
+	token, err := c.token(ctx)
+	if err != nil {
+		return noToken(d.Name, "no request was sent for want of an access token", err)
 	}
+	used := &credential{token}
 	d.Path = "/api/" + c.version + d.Path
-	err := c.rest.Do(context.WithValue(ctx, credentialKey{}, used), &d.Operation, r, out, opts...)
-	var e *tillroute.Error
-	if errors.As(err, &e) && e.Operation == d.Name && e.Kind == tillroute.KindForbidden {
-		e.Message += ": the access token needs the scope " + d.scope
+	r.Secrets = append(r.Secrets, token.Reveal())
+	err = c.rest.Do(context.WithValue(ctx, credentialKey{}, used), &d.Operation, r, out, opts...)
+	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Operation == d.Name {
+		if used.token != token {
+			e.Message = strings.ReplaceAll(e.Message, used.token.Reveal(), "[redacted]")
+		}
+		if e.Kind == tillroute.KindForbidden {
+			e.Message += ": the access token needs the scope " + d.scope
+		}
 	}
 	return err
 }
@@ -216,10 +223,10 @@ func authorize(r *http.Request, _ []byte) error {
 // renew replaces a token that was refused, if there is a better one.
 func (c *core) renew(ctx context.Context, _ *http.Request) (bool, error) {
 	used, ok := ctx.Value(credentialKey{}).(*credential)
-	if !ok || c.grants == nil {
+	if !ok || c.replace == nil {
 		return false, nil
 	}
-	token, err := c.grants.replace(ctx, used.token)
+	token, err := c.replace(ctx, used.token)
 	if err != nil {
 		return false, noToken(strings.TrimPrefix(tillroute.Operation(ctx), System+"."), "the access token was refused and can't be renewed", err)
 	}

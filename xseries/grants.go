@@ -38,10 +38,6 @@ type grants struct {
 	unsaved *pairing.Grant
 }
 
-func newGrants(oauth OAuth, tokens pairing.Tokens, account string) *grants {
-	return &grants{oauth: oauth, tokens: tokens, account: account}
-}
-
 // token returns an access token that hasn't ended.
 func (g *grants) token(ctx context.Context) (tillroute.Secret, error) {
 	g.mu.Lock()

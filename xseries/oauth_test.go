@@ -3,6 +3,7 @@ package xseries_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -62,13 +63,8 @@ func TestParseCallback(t *testing.T) {
 	const state = "0123456789abcdef"
 	good := url.Values{"code": {"c1"}, "domain_prefix": {"acme"}, "state": {state}, "scope": {"registers:read"}, "user_id": {"7"}}
 	with := func(changes url.Values) url.Values {
-		query := url.Values{}
-		for key, values := range good {
-			query[key] = values
-		}
-		for key, values := range changes {
-			query[key] = values
-		}
+		query := maps.Clone(good)
+		maps.Copy(query, changes)
 		return query
 	}
 	var app xseries.OAuth
@@ -209,10 +205,12 @@ func TestTokenErrors(t *testing.T) {
 		dead    bool
 		unknown bool
 	}{
-		"invalid_grant":          {answer(400, `{"error":"invalid_grant","error_description":"The refresh token is invalid."}`), tillroute.ErrUnauthorized, "reconnect", true, false},
-		"invalid_grant, alone":   {answer(400, `{"error":"invalid_grant"}`), tillroute.ErrUnauthorized, "reconnect", true, false},
-		"named otherwise":        {answer(401, `{"error":"invalid_request","error_description":"The refresh token is invalid."}`), tillroute.ErrUnauthorized, "reconnect", true, false},
-		"as text":                {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"invalid_grant"}`, 400) }, tillroute.ErrUnauthorized, "reconnect", true, false},
+		"invalid_grant":        {answer(400, `{"error":"invalid_grant","error_description":"The refresh token is invalid."}`), tillroute.ErrUnauthorized, "reconnect", true, false},
+		"invalid_grant, alone": {answer(400, `{"error":"invalid_grant"}`), tillroute.ErrUnauthorized, "reconnect", true, false},
+		"named otherwise":      {answer(401, `{"error":"invalid_request","error_description":"The refresh token is invalid."}`), tillroute.ErrUnauthorized, "reconnect", true, false},
+		"as text": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
+		}, tillroute.ErrUnauthorized, "reconnect", true, false},
 		"refused with 200":       {answer(200, `{"error":"invalid_grant","error_description":"no"}`), tillroute.ErrUnauthorized, "reconnect", true, false},
 		"wrong client":           {answer(401, `{"error":"invalid_client","error_description":"Client authentication failed"}`), tillroute.ErrUnauthorized, "check ClientID", false, false},
 		"wrong client, no words": {answer(401, `{"error":"invalid_client"}`), tillroute.ErrUnauthorized, "check ClientID", false, false},
