@@ -18,8 +18,8 @@ func modelTests() []test {
 }
 
 const (
-	scripts    = 250 // how many random scripts TestStore runs
-	scriptSize = 120 // bytes of each: about 40 operations
+	scripts    = 200 // how many random scripts TestStore runs
+	scriptSize = 90  // bytes of each: about 30 operations
 )
 
 // randomOperations runs scripts from fixed seeds, all on one store, in which each has names of its own.

@@ -13,34 +13,35 @@ const codeMemory = 24 * time.Hour
 
 // PutCode stores a code that is valid for ttl from now.
 func (s *Store) PutCode(ctx context.Context, code pairing.Code, ttl time.Duration) (pairing.Code, error) {
-	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Code, error) { return putCode(ctx, c, code, ttl) })
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Code, error) {
+		stored := code
+		stored.ExpiresAt = c.now.Add(max(ttl, 0))
+		return stored, putCode(ctx, c, stored)
+	})
 }
 
-func putCode(ctx context.Context, c *conn, code pairing.Code, ttl time.Duration) (pairing.Code, error) {
-	ok, err := c.one(ctx, func(r *row) { code.ExpiresAt = r.time() }, "INSERT INTO pairing_codes"+
-		" (code, provider, serial, terminal_name, issued_at, expires_at)"+
-		" VALUES (?, ?, ?, ?, "+sqlTime+", "+sqlLater+")"+
-		" ON CONFLICT DO UPDATE SET provider = excluded.provider, serial = excluded.serial,"+
-		" terminal_name = excluded.terminal_name, issued_at = excluded.issued_at, expires_at = excluded.expires_at,"+
-		" ended = NULL"+
-		" WHERE issued_at <= "+sqlLater+" AND expires_at <= "+sqlTime+
-		" RETURNING expires_at",
-		code.Text, code.Terminal.Provider, code.Terminal.Serial, code.TerminalName, later(ttl), shift(-codeMemory))
-	if err != nil {
-		return pairing.Code{}, err
+func putCode(ctx context.Context, c *conn, code pairing.Code) error {
+	// What is too old to be of use to anybody, this text perhaps among it.
+	if _, err := c.exec(ctx, "DELETE FROM pairing_codes"+
+		" WHERE (code = ? OR provider = ? AND serial = ?) AND issued_at <= ? AND expires_at <= ?",
+		code.Text, code.Terminal.Provider, code.Terminal.Serial, c.timeBefore(codeMemory), c.timeNow()); err != nil {
+		return err
 	}
-	if !ok {
-		return pairing.Code{}, pairing.Errorf(tillroute.KindConflict, nil,
+	n, err := c.exec(ctx, "INSERT INTO pairing_codes (code, provider, serial, terminal_name, issued_at, expires_at)"+
+		" VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		code.Text, code.Terminal.Provider, code.Terminal.Serial, code.TerminalName,
+		c.timeNow(), timeText(code.ExpiresAt))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return pairing.Errorf(tillroute.KindConflict, nil,
 			"this pairing code was already issued in the last day: make another one")
 	}
-	if err := c.exec(ctx, "UPDATE pairing_codes SET ended = 'replaced'"+
+	_, err = c.exec(ctx, "UPDATE pairing_codes SET ended = 'replaced'"+
 		" WHERE provider = ? AND serial = ? AND code <> ? AND ended IS NULL",
-		code.Terminal.Provider, code.Terminal.Serial, code.Text); err != nil {
-		return pairing.Code{}, err
-	}
-	return code, c.exec(ctx, "DELETE FROM pairing_codes"+
-		" WHERE provider = ? AND serial = ? AND issued_at < "+sqlLater+" AND expires_at <= "+sqlTime,
-		code.Terminal.Provider, code.Terminal.Serial, shift(-codeMemory))
+		code.Terminal.Provider, code.Terminal.Serial, code.Text)
+	return err
 }
 
 // RedeemCode uses a code up and pairs the register with its terminal.
@@ -53,7 +54,7 @@ func (s *Store) RedeemCode(
 		}
 		p, err := redeem(ctx, c, text, p)
 		if err == nil {
-			return putPairing(ctx, c, p, -1)
+			return pair(ctx, c, p)
 		}
 		if !broken(err) {
 			if err := countTry(ctx, c, tries); err != nil {
@@ -66,49 +67,49 @@ func (s *Store) RedeemCode(
 
 // redeem uses up the code, if it is good, and returns p with its terminal.
 func redeem(ctx context.Context, c *conn, text string, p pairing.Pairing) (pairing.Pairing, error) {
+	var ended string
+	var expires time.Time
 	ok, err := c.one(ctx, func(r *row) {
 		p.Terminal.Provider = r.text()
 		p.Terminal.Serial = r.text()
 		p.TerminalName = r.text()
-	}, "UPDATE pairing_codes SET ended = 'used' WHERE code = ? AND ended IS NULL AND expires_at > "+sqlTime+
-		" RETURNING provider, serial, terminal_name", text)
-	if err != nil || ok {
-		return p, err
-	}
-	var used bool
-	ok, err = c.one(ctx, func(r *row) { used = r.bool() },
-		"SELECT ended IS 'used' FROM pairing_codes WHERE code = ?", text)
+		ended = r.text()
+		expires = r.time()
+	}, "SELECT provider, serial, terminal_name, coalesce(ended, ''), expires_at FROM pairing_codes WHERE code = ?", text)
 	switch {
 	case err != nil:
 		return p, err
 	case !ok:
 		return p, pairing.Errorf(tillroute.KindNotFound, pairing.ErrWrongCode, "register %s", p.Register)
-	case used:
+	case ended == "used":
 		return p, pairing.Errorf(tillroute.KindConflict, pairing.ErrCodeUsed, "register %s", p.Register)
-	default:
+	case ended != "" || c.passed(expires):
 		return p, pairing.Errorf(tillroute.KindConflict, pairing.ErrCodeExpired, "register %s", p.Register)
 	}
+	_, err = c.exec(ctx, "UPDATE pairing_codes SET ended = 'used' WHERE code = ?", text)
+	return p, err
 }
 
 // checkTries returns an error if the party has typed too many wrong codes.
 func checkTries(ctx context.Context, c *conn, r pairing.Register, tries pairing.Tries) error {
-	var left int64
-	tooMany, err := c.one(ctx, func(r *row) { left = r.int() },
-		"SELECT CAST((julianday(ends_at) - julianday('now')) * 86400000 AS INTEGER) FROM code_tries"+
-			" WHERE key = ? AND tries >= ? AND ends_at > "+sqlTime, tries.Key, int64(tries.Max))
+	var ends time.Time
+	tooMany, err := c.one(ctx, func(r *row) { ends = r.time() },
+		"SELECT ends_at FROM code_tries WHERE key = ? AND tries >= ? AND ends_at > ?",
+		tries.Key, int64(tries.Max), c.timeNow())
 	if err != nil || !tooMany {
 		return err
 	}
 	e := pairing.Errorf(tillroute.KindRateLimited, pairing.ErrTooManyTries, "register %s", r)
-	e.RetryAfter = time.Duration(left) * time.Millisecond
+	e.RetryAfter = ends.Sub(c.now)
 	return e
 }
 
 // countTry counts a wrong code, and forgets the counts that have ended.
 func countTry(ctx context.Context, c *conn, tries pairing.Tries) error {
-	if err := c.exec(ctx, "DELETE FROM code_tries WHERE ends_at <= "+sqlTime); err != nil {
+	if _, err := c.exec(ctx, "DELETE FROM code_tries WHERE ends_at <= ?", c.timeNow()); err != nil {
 		return err
 	}
-	return c.exec(ctx, "INSERT INTO code_tries (key, tries, ends_at) VALUES (?, 1, "+sqlLater+")"+
-		" ON CONFLICT DO UPDATE SET tries = tries + 1", tries.Key, later(tries.Window))
+	_, err := c.exec(ctx, "INSERT INTO code_tries (key, tries, ends_at) VALUES (?, 1, ?)"+
+		" ON CONFLICT DO UPDATE SET tries = tries + 1", tries.Key, c.timeAfter(tries.Window))
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
 	"github.com/tillroute/tillroute"
 )
 
@@ -18,9 +19,16 @@ import (
 // beginning to end, so that a pool would only stand between a statement and its values.
 type conn struct {
 	raw    driver.Conn
-	stmts  map[string]driver.StmtQueryContext
+	stmts  map[string]stmt
 	args   []driver.NamedValue
 	values []driver.Value
+	now    time.Time // when the transaction began, by SQLite's clock
+}
+
+type stmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
 }
 
 func connect(ctx context.Context, connector driver.Connector) (*conn, error) {
@@ -28,37 +36,69 @@ func connect(ctx context.Context, connector driver.Connector) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{raw: raw, stmts: map[string]driver.StmtQueryContext{}}, nil
+	return &conn{raw: raw, stmts: map[string]stmt{}}, nil
 }
 
 // close closes the connection, and with it its statements.
 func (c *conn) close() error {
 	var errs []error
 	for _, stmt := range c.stmts {
-		if stmt, ok := stmt.(driver.Stmt); ok {
-			errs = append(errs, stmt.Close())
-		}
+		errs = append(errs, stmt.Close())
 	}
 	return errors.Join(append(errs, c.raw.Close())...)
 }
 
-// query runs a statement, which it prepares once, and calls scan with each row. It returns how many rows there were.
-func (c *conn) query(ctx context.Context, scan func(*row), query string, args ...driver.Value) (n int, err error) {
-	stmt := c.stmts[query]
-	if stmt == nil {
-		prepared, err := c.raw.Prepare(query)
-		if err != nil {
-			return 0, err
-		}
-		var ok bool
-		if stmt, ok = prepared.(driver.StmtQueryContext); !ok {
-			return 0, errors.Join(fmt.Errorf("the driver's %T can't query", prepared), prepared.Close())
-		}
-		c.stmts[query] = stmt
+// begin begins a transaction that writes. While it lasts, the time is c.now.
+func (c *conn) begin(ctx context.Context) error {
+	if _, err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
 	}
-	c.args = c.args[:0]
-	for i, arg := range args {
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	if _, err := c.one(ctx, func(r *row) { c.now = r.time() }, "SELECT "+sqlNow); err != nil {
+		c.rollback(ctx)
+		return err
+	}
+	return nil
+}
+
+func (c *conn) commit(ctx context.Context) error {
+	_, err := c.exec(ctx, "COMMIT")
+	return err
+}
+
+// rollback undoes the transaction. After some errors SQLite has done so already, and says that there is none.
+func (c *conn) rollback(ctx context.Context) { _, _ = c.exec(ctx, "ROLLBACK") }
+
+// exec runs a statement that returns nothing. It returns how many rows it has changed.
+func (c *conn) exec(ctx context.Context, query string, args ...driver.Value) (int64, error) {
+	stmt, err := c.prepare(query, args)
+	if err != nil {
+		return 0, err
+	}
+	result, err := stmt.ExecContext(ctx, c.args)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// insert runs a statement that inserts a row, and returns the number that the row was given.
+func (c *conn) insert(ctx context.Context, query string, args ...driver.Value) (int64, error) {
+	stmt, err := c.prepare(query, args)
+	if err != nil {
+		return 0, err
+	}
+	result, err := stmt.ExecContext(ctx, c.args)
+	if err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
+}
+
+// query runs a statement and calls scan with each row. It returns how many rows there were.
+func (c *conn) query(ctx context.Context, scan func(*row), query string, args ...driver.Value) (n int, err error) {
+	stmt, err := c.prepare(query, args)
+	if err != nil {
+		return 0, err
 	}
 	rows, err := stmt.QueryContext(ctx, c.args)
 	if err != nil {
@@ -75,25 +115,37 @@ func (c *conn) query(ctx context.Context, scan func(*row), query string, args ..
 		} else if err != nil {
 			return n, err
 		}
-		if scan != nil {
-			scan(&r)
-		}
-		if r.err != nil {
+		if scan(&r); r.err != nil {
 			return n, r.err
 		}
 	}
 }
 
-// one runs a statement and scans the row that it returns, if it returns one.
+// one runs a statement that returns one row or none, and reports whether there was one.
 func (c *conn) one(ctx context.Context, scan func(*row), query string, args ...driver.Value) (bool, error) {
 	n, err := c.query(ctx, scan, query, args...)
 	return n > 0, err
 }
 
-// exec runs a statement that returns nothing.
-func (c *conn) exec(ctx context.Context, query string, args ...driver.Value) error {
-	_, err := c.query(ctx, nil, query, args...)
-	return err
+// prepare returns the statement, which it prepares only once, and puts its arguments into c.args.
+func (c *conn) prepare(query string, args []driver.Value) (stmt, error) {
+	c.args = c.args[:0]
+	for i, arg := range args {
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	if known := c.stmts[query]; known != nil {
+		return known, nil
+	}
+	prepared, err := c.raw.Prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := prepared.(stmt)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("the driver's %T is too old", prepared), prepared.Close())
+	}
+	c.stmts[query] = s
+	return s, nil
 }
 
 // row hands out the values of a row, one after the other. The first that isn't what the schema promises ends it with
@@ -178,14 +230,22 @@ func (r *row) time() time.Time {
 // The form of times in the database: of one width and in UTC, so that they compare as text.
 const (
 	timeLayout = "2006-01-02T15:04:05.000Z"
-	sqlTime    = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
-	sqlLater   = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)` // takes what later returns
+	sqlNow     = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 )
 
-// later returns what makes sqlLater the time that is d after now. A negative d counts as nothing.
-func later(d time.Duration) driver.Value { return shift(max(d, 0)) }
+func timeText(t time.Time) driver.Value { return t.UTC().Format(timeLayout) }
 
-func shift(d time.Duration) driver.Value { return fmt.Sprintf("%+.3f seconds", d.Seconds()) }
+// timeNow returns the time for the database.
+func (c *conn) timeNow() driver.Value { return timeText(c.now) }
+
+// timeAfter returns when d, which counts as nothing if it is negative, will have passed.
+func (c *conn) timeAfter(d time.Duration) driver.Value { return timeText(c.now.Add(max(d, 0))) }
+
+// timeBefore returns the time that was d ago.
+func (c *conn) timeBefore(d time.Duration) driver.Value { return timeText(c.now.Add(-d)) }
+
+// passed reports whether t is not in the future.
+func (c *conn) passed(t time.Time) bool { return !c.now.Before(t) }
 
 // amountText writes an amount in full, with the decimals that it came with.
 func amountText(d decimal.Decimal) string {

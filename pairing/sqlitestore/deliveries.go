@@ -14,38 +14,38 @@ func (s *Store) BeginDelivery(
 	ctx context.Context, source, key string, hash []byte, lease time.Duration,
 ) (pairing.Delivery, error) {
 	d := pairing.Delivery{Source: source, Key: key, Hash: append([]byte{}, hash...)}
-	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Delivery, error) { return beginDelivery(ctx, c, d, lease) })
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Delivery, error) {
+		begun, err := beginDelivery(ctx, c, d, lease)
+		begun.Hash = bytes.Clone(begun.Hash) // the caller owns what it gets, and this may run twice
+		return begun, err
+	})
 }
 
 func beginDelivery(ctx context.Context, c *conn, d pairing.Delivery, lease time.Duration) (pairing.Delivery, error) {
 	var known []byte
-	var finished, leased bool
+	var finished, leaseUntil time.Time
 	found, err := c.one(ctx, func(r *row) {
 		d.Fence = r.int()
 		known = r.bytes()
-		finished = r.bool()
-		leased = r.bool()
+		leaseUntil = r.time()
+		finished = r.time()
 		d.Answer = r.bytes()
-	}, "SELECT fence, hash, finished_at IS NOT NULL, lease_until > "+sqlTime+", answer FROM deliveries"+
-		" WHERE source = ? AND key = ?", d.Source, d.Key)
+	}, "SELECT fence, hash, lease_until, finished_at, answer FROM deliveries WHERE source = ? AND key = ?", d.Source, d.Key)
 	switch {
 	case err != nil:
-		return pairing.Delivery{}, err
+		return d, err
 	case found && !bytes.Equal(known, d.Hash):
-		return pairing.Delivery{}, pairing.Errorf(tillroute.KindConflict, nil,
+		return d, pairing.Errorf(tillroute.KindConflict, nil,
 			"delivery %q from %s came before with other content", d.Key, d.Source)
-	case found && finished:
+	case found && !finished.IsZero():
 		d.Answered = true
 		return d, nil
-	case found && leased:
-		return pairing.Delivery{}, pairing.Errorf(tillroute.KindBusy, nil,
-			"delivery %q from %s is being handled", d.Key, d.Source)
+	case found && !c.passed(leaseUntil):
+		return d, pairing.Errorf(tillroute.KindBusy, nil, "delivery %q from %s is being handled", d.Key, d.Source)
 	}
-	// A new row in place of an abandoned one, for a new fence.
-	_, err = c.one(ctx, func(r *row) { d.Fence = r.int() },
-		"INSERT OR REPLACE INTO deliveries (source, key, hash, begun_at, lease_until)"+
-			" VALUES (?, ?, ?, "+sqlTime+", "+sqlLater+") RETURNING fence",
-		d.Source, d.Key, d.Hash, later(lease))
+	// In place of an abandoned one, a new row has a new fence.
+	d.Fence, err = c.insert(ctx, "INSERT OR REPLACE INTO deliveries (source, key, hash, begun_at, lease_until)"+
+		" VALUES (?, ?, ?, ?, ?)", d.Source, d.Key, d.Hash, c.timeNow(), c.timeAfter(lease))
 	return d, err
 }
 
@@ -53,25 +53,24 @@ func beginDelivery(ctx context.Context, c *conn, d pairing.Delivery, lease time.
 func (s *Store) FinishDelivery(ctx context.Context, d pairing.Delivery, answer []byte) error {
 	answer = append([]byte{}, answer...)
 	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
-		ok, err := c.one(ctx, nil, "UPDATE deliveries SET finished_at = "+sqlTime+", answer = ?"+
-			" WHERE fence = ? AND source = ? AND key = ? AND finished_at IS NULL RETURNING 1",
-			answer, d.Fence, d.Source, d.Key)
-		return orBegunAnew(d, ok, err)
+		n, err := c.exec(ctx, "UPDATE deliveries SET finished_at = ?, answer = ?"+
+			" WHERE fence = ? AND source = ? AND key = ? AND finished_at IS NULL",
+			c.timeNow(), answer, d.Fence, d.Source, d.Key)
+		return orBegunAnew(d, n, err)
 	})
 }
 
 // FailDelivery forgets the delivery.
 func (s *Store) FailDelivery(ctx context.Context, d pairing.Delivery) error {
 	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
-		ok, err := c.one(ctx, nil, "DELETE FROM deliveries"+
-			" WHERE fence = ? AND source = ? AND key = ? AND finished_at IS NULL RETURNING 1",
-			d.Fence, d.Source, d.Key)
-		return orBegunAnew(d, ok, err)
+		n, err := c.exec(ctx, "DELETE FROM deliveries"+
+			" WHERE fence = ? AND source = ? AND key = ? AND finished_at IS NULL", d.Fence, d.Source, d.Key)
+		return orBegunAnew(d, n, err)
 	})
 }
 
-func orBegunAnew(d pairing.Delivery, ok bool, err error) error {
-	if err == nil && !ok {
+func orBegunAnew(d pairing.Delivery, n int64, err error) error {
+	if err == nil && n == 0 {
 		return pairing.Errorf(tillroute.KindConflict, pairing.ErrFenced, "delivery %q from %s", d.Key, d.Source)
 	}
 	return err
@@ -80,15 +79,16 @@ func orBegunAnew(d pairing.Delivery, ok bool, err error) error {
 // purgeAtOnce bounds how many deliveries are forgotten in one transaction, so that payments needn't wait for all.
 const purgeAtOnce = 1000
 
-// PurgeDeliveries forgets the deliveries that were finished, or abandoned, more than age ago.
+// PurgeDeliveries forgets the deliveries that were finished, or abandoned, more than age ago. If it fails half-way,
+// some are forgotten.
 func (s *Store) PurgeDeliveries(ctx context.Context, age time.Duration) (int, error) {
 	for total := 0; ; {
-		n, err := write(ctx, s, func(ctx context.Context, c *conn) (int, error) {
-			return c.query(ctx, nil, "DELETE FROM deliveries WHERE fence IN"+
-				" (SELECT fence FROM deliveries WHERE coalesce(finished_at, lease_until) <= "+sqlLater+" LIMIT ?)"+
-				" RETURNING 1", shift(-age), int64(purgeAtOnce))
+		n, err := write(ctx, s, func(ctx context.Context, c *conn) (int64, error) {
+			return c.exec(ctx, "DELETE FROM deliveries WHERE fence IN"+
+				" (SELECT fence FROM deliveries WHERE coalesce(finished_at, lease_until) <= ? LIMIT ?)",
+				c.timeBefore(age), int64(purgeAtOnce))
 		})
-		total += n
+		total += int(n)
 		if err != nil || n < purgeAtOnce {
 			return total, err
 		}

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"github.com/tillroute/tillroute"
-	"github.com/tillroute/tillroute/pairing"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
 )
 
 // failed returns the error of the store for one of the database. Nothing was changed.

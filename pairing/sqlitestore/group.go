@@ -134,7 +134,7 @@ func (g *group) take(n int) []*member {
 // Writes are taken once the transaction has begun, so that callers can leave while another process holds the
 // database, and until none is left, so that those who come meanwhile share the fsync.
 func (g *group) commit(ctx context.Context) {
-	if err := g.conn.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := g.conn.begin(ctx); err != nil {
 		answer(g.take(maxGroup), failed(err))
 		return
 	}
@@ -147,7 +147,7 @@ func (g *group) commit(ctx context.Context) {
 		batch = append(batch, more...)
 		for _, w := range more {
 			if w.err = w.do(ctx, g.conn); broken(w.err) {
-				g.rollback(ctx)
+				g.conn.rollback(ctx)
 				g.apart(ctx, batch)
 				return
 			}
@@ -174,12 +174,12 @@ func (g *group) apart(ctx context.Context, batch []*member) {
 }
 
 func (g *group) alone(ctx context.Context, w *member) error {
-	if err := g.conn.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := g.conn.begin(ctx); err != nil {
 		return failed(err)
 	}
 	answered := w.do(ctx, g.conn)
 	if broken(answered) {
-		g.rollback(ctx)
+		g.conn.rollback(ctx)
 		return failed(answered)
 	}
 	if err := g.end(ctx); err != nil {
@@ -190,16 +190,13 @@ func (g *group) alone(ctx context.Context, w *member) error {
 
 // end commits the transaction.
 func (g *group) end(ctx context.Context) error {
-	err := g.conn.exec(ctx, "COMMIT")
+	err := g.conn.commit(ctx)
 	if err == nil {
 		return nil
 	}
-	g.rollback(ctx)
+	g.conn.rollback(ctx)
 	return failedCommit(err)
 }
-
-// rollback undoes the transaction. After some errors SQLite has done so already, and says that there is none.
-func (g *group) rollback(ctx context.Context) { _ = g.conn.exec(ctx, "ROLLBACK") }
 
 // broken reports whether err came from the database, as opposed to an answer of the store.
 func broken(err error) bool {

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // migrations holds the statements that bring a database from one version to the next: 0001_….sql to version 1, and
@@ -49,7 +50,7 @@ func useLog(ctx context.Context, c *conn, timeout time.Duration) error {
 // migrate brings the schema up to date, in one transaction that only one process has at a time. If it fails, closing
 // the connection undoes it.
 func migrate(ctx context.Context, c *conn) error {
-	if err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return err
 	}
 	version, err := schemaVersion(ctx, c)
@@ -70,7 +71,7 @@ func migrate(ctx context.Context, c *conn) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return c.exec(ctx, "COMMIT")
+	return c.commit(ctx)
 }
 
 // schemaVersion returns the version of the database. It marks an empty one as ours, with version 0, and refuses one
@@ -91,14 +92,15 @@ func schemaVersion(ctx context.Context, c *conn) (version int64, err error) {
 		return 0, pairing.Errorf(tillroute.KindInvalid, nil,
 			"the database belongs to another program: give the store a file of its own")
 	}
-	if err := c.exec(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+	if _, err := c.exec(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
 		return 0, err
 	}
-	return 0, c.exec(ctx, `CREATE TABLE migrations (
+	_, err = c.exec(ctx, `CREATE TABLE migrations (
     version    INTEGER PRIMARY KEY,
     name       TEXT NOT NULL,
     applied_at TEXT NOT NULL
 ) STRICT`)
+	return 0, err
 }
 
 func apply(ctx context.Context, c *conn, version int64, path string) error {
@@ -110,8 +112,9 @@ func apply(ctx context.Context, c *conn, version int64, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.exec(ctx, string(text)); err != nil {
+	if _, err := c.exec(ctx, string(text)); err != nil {
 		return err
 	}
-	return c.exec(ctx, "INSERT INTO migrations (version, name, applied_at) VALUES (?, ?, "+sqlTime+")", version, name)
+	_, err = c.exec(ctx, "INSERT INTO migrations (version, name, applied_at) VALUES (?, ?, ?)", version, name, c.timeNow())
+	return err
 }

@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"encoding/json"
@@ -13,17 +14,21 @@ import (
 
 // The conditions of the partial indexes. SQLite uses an index only for queries that repeat its condition.
 const (
-	isOpen   = "state IN ('queued', 'sending', 'sent')"
+	isOpen   = "ended_at IS NULL"
 	inFlight = "state IN ('sending', 'sent')"
 	hasTurn  = "(" + inFlight + " OR not_before IS NOT NULL)"
 )
 
-const paymentColumns = "seq, id, system, account, register, kind, amount, currency, reference, data," +
-	" provider, serial, identity, state, outcome, note, accepted_at, sent_at, ended_at," +
-	" handle_transaction_id, handle_token, handle_serial," +
-	" charged, surcharge, tip, transaction_id, auth_code, acquirer, card_type, card_number, receipt, reason, resolved_by"
+// The columns of a payment: those that an open one may have, and those that come with its end.
+const (
+	openColumns = "seq, id, system, account, register, kind, amount, currency, reference, data," +
+		" provider, serial, identity, state, note, accepted_at, sent_at," +
+		" handle_transaction_id, handle_token, handle_serial"
+	paymentColumns = openColumns + ", ended_at, outcome, charged, surcharge, tip," +
+		" transaction_id, auth_code, acquirer, card_type, card_number, receipt, reason, resolved_by"
+)
 
-func scanPayment(r *row) (p pairing.Payment) {
+func scanOpen(r *row) (p pairing.Payment) {
 	p.Seq = r.int()
 	p.ID = r.text()
 	p.Register.System = r.text()
@@ -38,14 +43,19 @@ func scanPayment(r *row) (p pairing.Payment) {
 	p.Terminal.Serial = r.text()
 	p.Identity = r.secret()
 	p.State = pairing.State(r.text())
-	p.Result.Outcome = tillroute.ParseOutcome(r.text())
 	p.Note = r.text()
 	p.AcceptedAt = r.time()
 	p.SentAt = r.time()
-	p.EndedAt = r.time()
 	p.Handle.TransactionID = r.text()
 	p.Handle.Token = r.secret()
 	p.Handle.Serial = r.text()
+	return p
+}
+
+func scanPayment(r *row) (p pairing.Payment) {
+	p = scanOpen(r)
+	p.EndedAt = r.time()
+	p.Result.Outcome = tillroute.ParseOutcome(r.text())
 	p.Result.Amount = r.amount()
 	p.Result.Surcharge = r.amount()
 	p.Result.Tip = r.amount()
@@ -60,61 +70,68 @@ func scanPayment(r *row) (p pairing.Payment) {
 	return p
 }
 
+const (
+	selectPayment = "SELECT " + paymentColumns + " FROM payments WHERE id = ?"
+
+	// endPayment leaves to its caller what is the terminal's side's to say, the result, and what isn't: withdrawn and
+	// resolved_by.
+	endPayment = "UPDATE payments SET state = ?, ended_at = ?, lease_until = NULL, not_before = NULL, outcome = ?," +
+		" charged = ?, surcharge = ?, tip = ?, transaction_id = ?, auth_code = ?, acquirer = ?, card_type = ?," +
+		" card_number = ?, receipt = ?, reason = ?, withdrawn = ?, resolved_by = ? WHERE seq = ?"
+)
+
 // AcceptPayment appends the request to the queue of its register's terminal.
 func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.Payment, error) {
 	r.Data = bytes.Clone(r.Data)
-	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Payment, error) { return accept(ctx, c, r) })
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Payment, error) {
+		p, err := accept(ctx, c, r)
+		p.Data = bytes.Clone(p.Data) // the caller owns what it gets, and this may run twice
+		return p, err
+	})
 }
 
-// accept takes the pairing from the statement that accepts the payment, so that no other pairing can come between.
+// accept lets the statement that accepts the payment look up where it goes, so that nothing can come between.
 func accept(ctx context.Context, c *conn, r pairing.Request) (pairing.Payment, error) {
-	p := pairing.Payment{Request: r, State: pairing.Queued}
-	data := r.Data
-	if data == nil {
-		data = []byte{}
-	}
-	ok, err := c.one(ctx, func(r *row) {
-		p.Seq = r.int()
-		p.Terminal.Provider = r.text()
-		p.Terminal.Serial = r.text()
-		p.Identity = r.secret()
-		p.AcceptedAt = r.time()
-	}, "INSERT INTO payments (id, system, account, register, kind, amount, currency, reference, data,"+
-		" provider, serial, identity, accepted_at)"+
-		" SELECT ?, system, account, register, ?, ?, ?, ?, ?, provider, serial, identity, "+sqlTime+
-		" FROM pairings WHERE system = ? AND account = ? AND register = ? AND unpaired_at IS NULL"+
-		" ON CONFLICT DO NOTHING"+
-		" RETURNING seq, provider, serial, identity, accepted_at",
-		r.ID, string(r.Kind), amountText(r.Amount), r.Currency, r.Reference, data,
-		r.Register.System, r.Register.Account, r.Register.ID)
-	if err != nil || ok {
-		p.Data = bytes.Clone(p.Data) // do may run twice, and the caller owns what it gets
+	p, known, err := find(ctx, c, r.ID)
+	if err != nil {
 		return p, err
 	}
-	p, ok, err = find(ctx, c, r.ID)
-	switch {
-	case err != nil:
-		return p, err
-	case !ok:
-		return p, notPaired(r.Register)
-	case !p.Same(r):
-		return p, pairing.Errorf(tillroute.KindConflict, nil,
-			"payment %q was already accepted and asks for something else", r.ID)
-	default:
+	if known {
+		if !p.Same(r) {
+			return p, pairing.Errorf(tillroute.KindConflict, nil,
+				"payment %q was already accepted and asks for something else", r.ID)
+		}
 		return p, nil
 	}
+	at, paired, err := findPairing(ctx, c, r.Register)
+	if err != nil {
+		return p, err
+	}
+	if !paired {
+		return p, notPaired(r.Register)
+	}
+	p = pairing.Payment{
+		Request: r, Terminal: at.Terminal, Identity: at.Identity, State: pairing.Queued, AcceptedAt: c.now,
+	}
+	data := r.Data
+	if data == nil {
+		data = []byte{} // nil is NULL
+	}
+	p.Seq, err = c.insert(ctx, "INSERT INTO payments (id, system, account, register, kind, amount, currency, reference,"+
+		" data, provider, serial, identity, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
+		r.Reference, data, at.Terminal.Provider, at.Terminal.Serial, at.Identity.Reveal(), c.timeNow())
+	return p, err
 }
 
-const findPayment = "SELECT " + paymentColumns + " FROM payments WHERE id = ?"
-
 func find(ctx context.Context, c *conn, id string) (p pairing.Payment, ok bool, err error) {
-	ok, err = c.one(ctx, func(r *row) { p = scanPayment(r) }, findPayment, id)
+	ok, err = c.one(ctx, func(r *row) { p = scanPayment(r) }, selectPayment, id)
 	return p, ok, err
 }
 
 // Payment returns the payment of that ID.
 func (s *Store) Payment(ctx context.Context, id string) (p pairing.Payment, err error) {
-	n, err := s.read(ctx, func(r *row) { p = scanPayment(r) }, findPayment, id)
+	n, err := s.read(ctx, func(r *row) { p = scanPayment(r) }, selectPayment, id)
 	if err == nil && n == 0 {
 		err = noPayment(id)
 	}
@@ -123,7 +140,7 @@ func (s *Store) Payment(ctx context.Context, id string) (p pairing.Payment, err 
 
 // countAhead counts what stands before the open payment p: who has the turn, and who waits and came earlier.
 const countAhead = "SELECT CASE" +
-	" WHEN NOT p." + isOpen + " OR p." + inFlight + " OR p.not_before IS NOT NULL THEN 0" +
+	" WHEN p.ended_at IS NOT NULL OR p." + inFlight + " OR p.not_before IS NOT NULL THEN 0" +
 	" ELSE (SELECT count(*) FROM payments" +
 	"  WHERE provider = p.provider AND serial = p.serial AND " + hasTurn + ")" +
 	"  + (SELECT count(*) FROM payments" +
@@ -143,7 +160,7 @@ func (s *Store) CountAhead(ctx context.Context, id string) (count int, err error
 func (s *Store) ListPayments(ctx context.Context, f pairing.Filter, limit int) (list []pairing.Payment, err error) {
 	query, args, err := listPayments(f, limit)
 	if err != nil {
-		return nil, err
+		return nil, failed(err)
 	}
 	_, err = s.read(ctx, func(r *row) { list = append(list, scanPayment(r)) }, query, args...)
 	return list, err
@@ -195,14 +212,7 @@ func only(states []pairing.State, is func(pairing.State) bool) bool {
 func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing.Payment, error) {
 	return write(ctx, s, func(ctx context.Context, c *conn) (p pairing.Payment, err error) {
 		var withdrawn bool
-		ok, err := c.one(ctx, func(r *row) { p = scanPayment(r) },
-			"UPDATE payments SET state = 'done', outcome = 'cancelled', reason = ?, withdrawn = 1, not_before = NULL,"+
-				" ended_at = "+sqlTime+
-				" WHERE id = ? AND state = 'queued' RETURNING "+paymentColumns, reason, id)
-		if err != nil || ok {
-			return p, err
-		}
-		ok, err = c.one(ctx, func(r *row) {
+		ok, err := c.one(ctx, func(r *row) {
 			withdrawn = r.bool()
 			p = scanPayment(r)
 		}, "SELECT withdrawn, "+paymentColumns+" FROM payments WHERE id = ?", id)
@@ -211,12 +221,14 @@ func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing
 			return p, err
 		case !ok:
 			return p, noPayment(id)
-		case !withdrawn:
+		case withdrawn:
+			return p, nil
+		case p.State != pairing.Queued:
 			return p, pairing.Errorf(tillroute.KindConflict, nil,
 				"payment %q is %s: only a queued payment can be withdrawn", id, p.State)
-		default:
-			return p, nil
 		}
+		p.Result = pairing.Result{Outcome: tillroute.Cancelled, Reason: reason}
+		return end(ctx, c, p, true)
 	})
 }
 
@@ -226,28 +238,37 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 		return pairing.Payment{}, pairing.Errorf(tillroute.KindInvalid, nil,
 			"payment %q cannot be resolved as unknown: say how it ended", id)
 	}
-	return write(ctx, s, func(ctx context.Context, c *conn) (p pairing.Payment, err error) {
-		asAsked := r.Outcome == tillroute.Approved && r.Amount.IsZero()
-		ok, err := c.one(ctx, func(r *row) { p = scanPayment(r) },
-			"UPDATE payments SET state = 'done', outcome = ?, charged = CASE WHEN ? THEN amount ELSE ? END,"+
-				" transaction_id = coalesce(nullif(?, ''), nullif(transaction_id, ''), handle_transaction_id),"+
-				" reason = ?, resolved_by = ?, ended_at = "+sqlTime+
-				" WHERE id = ? AND state = 'unknown' RETURNING "+paymentColumns,
-			r.Outcome.String(), asAsked, amountText(r.Amount), r.TransactionID, r.Reason, r.By, id)
-		if err != nil || ok {
-			return p, err
-		}
-		p, ok, err = find(ctx, c, id)
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Payment, error) {
+		p, ok, err := find(ctx, c, id)
 		switch {
 		case err != nil:
 			return p, err
 		case !ok:
 			return p, noPayment(id)
-		default:
+		case p.State != pairing.Parked:
 			return p, pairing.Errorf(tillroute.KindConflict, nil,
 				"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
 		}
+		p.Result.Outcome, p.Result.Amount, p.Result.Reason, p.ResolvedBy = r.Outcome, r.Amount, r.Reason, r.By
+		if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
+			p.Result.Amount = p.Amount
+		}
+		p.Result.TransactionID = cmp.Or(r.TransactionID, p.Result.TransactionID, p.Handle.TransactionID)
+		return end(ctx, c, p, false)
 	})
+}
+
+// end writes p.Result, which takes the payment out of its queue, and returns the payment as stored.
+func end(ctx context.Context, c *conn, p pairing.Payment, withdrawn bool) (pairing.Payment, error) {
+	p.State, p.EndedAt = pairing.Done, c.now
+	if p.Result.Outcome == tillroute.Unknown {
+		p.State = pairing.Parked
+	}
+	r := p.Result
+	_, err := c.exec(ctx, endPayment, string(p.State), c.timeNow(), r.Outcome.String(),
+		amountText(r.Amount), amountText(r.Surcharge), amountText(r.Tip), r.TransactionID, r.AuthCode, r.Acquirer,
+		r.CardType, r.CardNumber, r.Receipt, r.Reason, withdrawn, p.ResolvedBy, p.Seq)
+	return p, err
 }
 
 func noPayment(id string) error {

@@ -13,9 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"modernc.org/sqlite"
+
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
-	"modernc.org/sqlite"
 )
 
 // Config says which database to open and how.

@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/pairingtest"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -76,7 +76,7 @@ CREATE TABLE payments (
 
     accepted_at TEXT    NOT NULL,
     sent_at     TEXT,
-    ended_at    TEXT,
+    ended_at    TEXT,                               -- NULL while it has its place in the queue
 
     handle_transaction_id TEXT NOT NULL DEFAULT '', -- how the terminal's side is asked about it
     handle_token          TEXT NOT NULL DEFAULT '', -- SECRET
@@ -95,9 +95,9 @@ CREATE TABLE payments (
     resolved_by    TEXT NOT NULL DEFAULT ''         -- the person who decided
 ) STRICT;
 
--- The queues. It holds open payments only, and so stays small whatever the history.
+-- The queues. It holds what is queued, sending or sent, and so stays small whatever the history.
 CREATE INDEX payments_open ON payments (provider, serial, seq)
-    WHERE state IN ('queued', 'sending', 'sent');
+    WHERE ended_at IS NULL;
 
 -- The payment that has begun its turn at its terminal: it is in flight, or was and is queued again. There is never a
 -- second one.
