@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -75,6 +76,10 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	} else {
 		r = r.WithContext(ctx)
+	}
+	if s.noReplay && r.Body == nil {
+		// net/http replays what has no body, or one that it can get again. This one is empty and neither.
+		r.Body = io.NopCloser(strings.NewReader(""))
 	}
 	start := time.Now()
 	response, err := t.next.RoundTrip(r) //nolint:bodyclose // readWhole closes it.

@@ -69,6 +69,8 @@ type Request struct {
 	Secrets []string
 	// Anonymous requests are sent without authorization.
 	Anonymous bool
+	// NoReplay keeps net/http from quietly repeating a read whose connection broke, at once and uncounted.
+	NoReplay bool
 }
 
 // Config configures a Client.
@@ -188,7 +190,7 @@ func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts
 	for _, set := range opts {
 		set(&options)
 	}
-	s := &call{op: op, secrets: r.Secrets, anonymous: r.Anonymous}
+	s := &call{op: op, secrets: r.Secrets, anonymous: r.Anonymous, noReplay: r.NoReplay}
 	request, err := c.newRequest(ctx, s, r, options.Header)
 	if err != nil {
 		return c.fail(s, &tillroute.Error{Kind: tillroute.KindInvalid, Message: err.Error(), Outcome: tillroute.Failed})
@@ -221,6 +223,7 @@ type call struct {
 	body      []byte
 	secrets   []string
 	anonymous bool
+	noReplay  bool
 	attempts  int
 	// mayHaveArrived says that some attempt may have reached the server.
 	mayHaveArrived bool

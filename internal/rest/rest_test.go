@@ -633,3 +633,28 @@ func TestManyCallersShareAClient(t *testing.T) {
 	group.Wait()
 }
 
+
+func TestAReadIsNotReplayedBehindOurBack(t *testing.T) {
+	t.Parallel()
+	for _, noReplay := range []bool{false, true} {
+		var asked atomic.Int32
+		var sizes []string
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			sizes = append(sizes, fmt.Sprint(r.ContentLength, r.TransferEncoding))
+			if asked.Add(1) == 1 {
+				_, _ = io.WriteString(w, "{}") // The connection is kept, and used again.
+				return
+			}
+			hangUp(t, w)
+		}, func(config *rest.Config) { config.HTTP.Retries = -1 })
+		request := rest.Request{Args: []string{"x"}, NoReplay: noReplay}
+		require.NoError(t, c.Do(t.Context(), &read, request, nil))
+		require.Error(t, c.Do(t.Context(), &read, request, nil))
+		want := int32(3) // net/http repeats it on a new connection.
+		if noReplay {
+			want = 2
+		}
+		require.Equal(t, want, asked.Load())
+		require.Equal(t, "0 []", sizes[0], "the request has no body on the wire")
+	}
+}
