@@ -2,7 +2,6 @@ package smartconnect
 
 import (
 	"fmt"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -91,8 +90,8 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	// The pace of polling is for Await to keep.
-	o.Retries, o.Transport = -1, noRedirects{o.Transport}
-	poll, err := rest.New(rest.Config{System: Provider, BaseURL: config.BaseURL, HTTP: o})
+	o.Retries = -1
+	poll, err := rest.New(rest.Config{System: Provider, BaseURL: config.BaseURL, HTTP: o, NoRedirects: true})
 	if err != nil {
 		return nil, err
 	}
@@ -143,15 +142,4 @@ func (c *Client) ready(operation string) error {
 		return tillroute.Invalid(Provider, operation, "this client was not made by New")
 	}
 	return nil
-}
-
-// noRedirects hides where a redirect leads to: a polling URL is not to be taken elsewhere, not even on the same host.
-type noRedirects struct{ next http.RoundTripper }
-
-func (t noRedirects) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := t.next.RoundTrip(r)
-	if err == nil && response.StatusCode >= 300 && response.StatusCode <= 399 {
-		response.Header.Del("Location")
-	}
-	return response, err
 }

@@ -1,0 +1,288 @@
+package smartconnect_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/testserver"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/smartconnect"
+)
+
+// The tests in this file run against the simulated SmartConnect, which knows nothing of this package and keeps its own
+// books.
+
+func simulated(t *testing.T, o testserver.SmartConnectOptions) (*testserver.Systems, *smartconnect.Client) {
+	t.Helper()
+	if o.MinPoll == 0 {
+		o.MinPoll = -1
+	}
+	sys := testserver.Start(t, testserver.Options{SmartConnect: o})
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "John Doe's Coffee Shop", VendorName: "Till2Go", Currency: "NZD",
+		BaseURL:      sys.Describe().SmartConnect.BaseURL,
+		PollInterval: 5 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	return sys, client
+}
+
+func show(t *testing.T, device *testserver.Device) string {
+	t.Helper()
+	code, err := device.ShowCode()
+	require.NoError(t, err)
+	return code
+}
+
+// paired returns a terminal that knows the register.
+func paired(t *testing.T, sys *testserver.Systems, client *smartconnect.Client) *testserver.Device {
+	t.Helper()
+	device := sys.SmartConnect.Devices()[0]
+	require.NoError(t, client.Pair(t.Context(), show(t, device), registerID, "Till 1", smartconnect.Contact{Name: "John Doe"}))
+	return device
+}
+
+func TestContractPairing(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	one, two := sys.SmartConnect.Devices()[0], sys.SmartConnect.Devices()[1]
+	_, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(1))
+	require.ErrorIs(t, err, pairing.ErrNotPaired)
+	require.ErrorIs(t, client.Pair(t.Context(), "00000000", registerID, "Till 1", smartconnect.Contact{}), pairing.ErrWrongCode)
+
+	code := show(t, one)
+	require.NoError(t, client.Pair(t.Context(), code, registerID, "Till 1", smartconnect.Contact{}))
+	require.ErrorIs(t, client.Pair(t.Context(), code, registerID, "Till 1", smartconnect.Contact{}), pairing.ErrWrongCode, "a code is good once")
+	require.Len(t, one.State().Registers, 1)
+	require.Equal(t, "Till 1", one.State().Registers[0].RegisterName)
+	require.Equal(t, "John Doe's Coffee Shop", one.State().Registers[0].BusinessName)
+
+	require.NoError(t, client.Pair(t.Context(), show(t, two), registerID, "Till 1", smartconnect.Contact{}))
+	require.Empty(t, one.State().Registers, "pairing again replaces")
+	require.Len(t, two.State().Registers, 1)
+}
+
+func TestContractOutcomes(t *testing.T) {
+	type person func(*testserver.Device) error
+	for name, test := range map[string]struct {
+		act     person
+		outcome tillroute.Outcome
+		charges int
+	}{
+		"approve": {(*testserver.Device).Approve, tillroute.Approved, 1},
+		"decline": {(*testserver.Device).Decline, tillroute.Declined, 0},
+		"cancel":  {(*testserver.Device).Cancel, tillroute.Cancelled, 0},
+		"a new result": {func(d *testserver.Device) error {
+			return d.Finish("OK-MAYBE", "OK", true)
+		}, tillroute.Unknown, 1},
+		"accepted, and not done": {func(d *testserver.Device) error {
+			return d.Finish("OK-ACCEPTED", "FAILED", true)
+		}, tillroute.Unknown, 1},
+	} {
+		for _, lean := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				sys, client := simulated(t, testserver.SmartConnectOptions{Lean: lean})
+				device := paired(t, sys, client)
+				started, err := client.Purchase(t.Context(), registerID, decimal.RequireFromString("12.50"))
+				require.NoError(t, err)
+				require.Equal(t, device.ID(), started.DeviceID)
+				_, err = device.WaitTransaction(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, test.act(device))
+				result, err := client.Await(t.Context(), started, nil)
+				require.NoError(t, err)
+				require.Equal(t, test.outcome, result.Outcome, result.Reason)
+				require.Equal(t, started.ID, result.TransactionID)
+				charges := sys.SmartConnect.Charges()
+				require.Len(t, charges, test.charges)
+				if test.outcome == tillroute.Approved {
+					require.Equal(t, "12.50", result.Amount.StringFixed(2))
+					require.Equal(t, int64(1250), charges[0].Cents)
+					require.Equal(t, started.ID, charges[0].TransactionID)
+					require.NotEmpty(t, result.Receipt)
+					require.NotEmpty(t, result.AuthID)
+				}
+			})
+		}
+	}
+}
+
+func TestContractSurchargeAndTip(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	device := paired(t, sys, client)
+	device.SetExtras(15, 100)
+	device.SetAuto(testserver.AutoApprove, 0)
+	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.NoError(t, err)
+	result, err := client.Await(t.Context(), started, nil)
+	require.NoError(t, err)
+	require.Equal(t, "6.15", result.Amount.StringFixed(2))
+	require.Equal(t, "0.15", result.Surcharge.StringFixed(2))
+	require.Equal(t, "1.00", result.Tip.StringFixed(2))
+	require.Equal(t, int64(615), sys.SmartConnect.Charges()[0].Cents)
+
+	started, err = client.Refund(t.Context(), registerID, decimal.RequireFromString("6.15"))
+	require.NoError(t, err)
+	result, err = client.Await(t.Context(), started, nil)
+	require.NoError(t, err)
+	require.Equal(t, tillroute.Approved, result.Outcome)
+	require.Equal(t, "6.15", result.Amount.StringFixed(2), "a refund is positive")
+	require.Equal(t, "Card.Refund", sys.SmartConnect.Charges()[1].Type)
+}
+
+func TestContractOffline(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	device := paired(t, sys, client)
+	device.Unplug()
+	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.NoError(t, err)
+	result, err := client.Await(t.Context(), started, nil)
+	require.NoError(t, err)
+	require.Equal(t, tillroute.Failed, result.Outcome)
+	require.Equal(t, "the terminal is offline", result.Reason)
+	require.Empty(t, sys.SmartConnect.Charges())
+}
+
+func TestContractBusy(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	device := paired(t, sys, client)
+	device.SetBusy(testserver.BusyRefuse)
+	first, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.NoError(t, err)
+	_, err = client.Purchase(t.Context(), registerID, decimal.NewFromInt(6))
+	require.ErrorIs(t, err, tillroute.ErrBusy)
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.NoError(t, device.Approve())
+	result, err := client.Await(t.Context(), first, nil)
+	require.NoError(t, err)
+	require.Equal(t, tillroute.Approved, result.Outcome)
+	require.Len(t, sys.SmartConnect.Charges(), 1)
+}
+
+func TestContractLostPaymentIsSentOnce(t *testing.T) {
+	for name, fault := range map[string]testserver.Fault{
+		"lost":      testserver.LoseReply(),
+		"truncated": testserver.Truncate(),
+		"garbled":   testserver.GarbledJSON(),
+		"proxy":     testserver.HTMLBody(502).AfterProcessing(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			sys, client := simulated(t, testserver.SmartConnectOptions{})
+			device := paired(t, sys, client)
+			device.SetAuto(testserver.AutoApprove, 0)
+			sys.Fault(testserver.On("smartconnect", "POST", "/POS/Transaction"), fault)
+			_, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+			require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+			_, err = sys.SmartConnect.WaitCharges(t.Context(), 1)
+			require.NoError(t, err)
+			require.Len(t, sys.Requests("smartconnect", "POST", "/POS/Transaction"), 1)
+			require.Len(t, sys.SmartConnect.Charges(), 1)
+		})
+	}
+}
+
+func TestContractPollingGoesThroughFaults(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	device := paired(t, sys, client)
+	polls := testserver.On("smartconnect", "GET", "")
+	for _, fault := range []testserver.Fault{
+		testserver.LoseReply(), testserver.Truncate(), testserver.GarbledJSON(), testserver.HTMLBody(503), testserver.Status(429, ""),
+		testserver.RedirectTo("/elsewhere"), testserver.ExtraFields(),
+	} {
+		sys.Fault(polls, fault)
+	}
+	device.SetAuto(testserver.AutoApprove, 0)
+	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.NoError(t, err)
+	var notes []string
+	result, err := client.Await(t.Context(), started, func(note string) { notes = append(notes, note) })
+	require.NoError(t, err)
+	require.Equal(t, tillroute.Approved, result.Outcome)
+	require.NotEmpty(t, notes)
+	require.Len(t, sys.SmartConnect.Charges(), 1)
+	for _, request := range sys.Requests("smartconnect", "", "") {
+		require.NotContains(t, request.Path, "elsewhere")
+	}
+}
+
+func TestContractExpiredTokenIsUnknown(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	paired(t, sys, client)
+	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.NoError(t, err)
+	sys.SmartConnect.ExpireTokens()
+	result, err := client.Await(t.Context(), started, nil)
+	require.NoError(t, err)
+	require.Equal(t, tillroute.Unknown, result.Outcome)
+	require.Contains(t, result.Reason, "Token expired")
+}
+
+func TestContractAnotherProcessAwaits(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	device := paired(t, sys, client)
+	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = client.Await(ctx, started, nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.NoError(t, device.Approve())
+
+	again, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "John Doe's Coffee Shop", VendorName: "Till2Go", Currency: "NZD",
+		BaseURL: sys.Describe().SmartConnect.BaseURL, PollInterval: 5 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	result, err := again.Await(t.Context(), smartconnect.Transaction{ID: started.ID, PollingURL: started.PollingURL}, nil)
+	require.NoError(t, err)
+	require.Equal(t, tillroute.Approved, result.Outcome)
+	require.Len(t, sys.SmartConnect.Charges(), 1)
+}
+
+func TestContractDriver(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	driver := smartconnect.NewDriver(client)
+	device := sys.SmartConnect.Devices()[1]
+	link, err := driver.Pair(t.Context(), pairing.PairRequest{Register: till(), Code: show(t, device), RegisterName: "Till 1"})
+	require.NoError(t, err)
+	require.Equal(t, device.ID(), link.Terminal.Serial)
+
+	device.SetAuto(testserver.AutoApprove, 0)
+	p := payment()
+	p.Identity = link.Identity
+	p.Handle, err = driver.Start(t.Context(), p)
+	require.NoError(t, err)
+	require.Equal(t, device.ID(), p.Handle.Serial)
+	result, err := driver.Await(t.Context(), p, func(string) {})
+	require.NoError(t, err)
+	require.Equal(t, tillroute.Approved, result.Outcome)
+	charges := sys.SmartConnect.Charges()
+	require.Len(t, charges, 1)
+	require.Equal(t, int64(500), charges[0].Cents)
+	require.Equal(t, device.ID(), charges[0].Device)
+	require.Equal(t, p.Handle.TransactionID, result.TransactionID)
+
+	second, err := driver.Pair(t.Context(), pairing.PairRequest{
+		Register: pairing.Register{System: "xseries", Account: "acme", ID: "r2"}, Code: show(t, device),
+	})
+	require.NoError(t, err)
+	require.Equal(t, link.Terminal, second.Terminal, "two registers at one terminal share it")
+	require.NotEqual(t, link.Identity, second.Identity)
+}
+
+func TestContractDriverFindsALostPairing(t *testing.T) {
+	sys, client := simulated(t, testserver.SmartConnectOptions{})
+	device := sys.SmartConnect.Devices()[0]
+	sys.Fault(testserver.On("smartconnect", "PUT", ""), testserver.LoseReply())
+	link, err := smartconnect.NewDriver(client).Pair(t.Context(), pairing.PairRequest{Register: till(), Code: show(t, device)})
+	require.NoError(t, err)
+	require.Equal(t, device.ID(), link.Terminal.Serial)
+	require.Len(t, device.State().Registers, 1)
+	require.True(t, strings.EqualFold(device.State().Registers[0].RegisterID, link.Identity.Reveal()))
+}

@@ -1,0 +1,114 @@
+package smartconnect_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/smartconnect"
+)
+
+// vendor stands in for SmartConnect: it approves everything, with a tip.
+func vendor() *httptest.Server {
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.Method {
+		case http.MethodPut:
+			_, _ = io.WriteString(w, `{"result":"success"}`)
+		case http.MethodPost:
+			_, _ = io.WriteString(w, `{"transactionId":"f363c7de","deviceId":"7070714000","transactionStatus":"PENDING",
+				"data":{"PollingUrl":"`+server.URL+`/pos/transaction/f363c7de?merchantAccessToken=secret"}}`)
+		default:
+			_, _ = io.WriteString(w, `{"transactionId":"f363c7de","transactionStatus":"COMPLETED",
+				"data":{"TransactionResult":"OK-ACCEPTED","Result":"OK","AmountTotal":"1350","AmountTip":"100"}}`)
+		}
+	}))
+	return server
+}
+
+func ExampleNew() {
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop",
+		VendorName:   "Till2Go",
+		Currency:     "NZD",
+		BaseURL:      smartconnect.DevelopmentURL,
+	})
+	fmt.Println(client != nil, err)
+
+	_, err = smartconnect.New(smartconnect.Config{BusinessName: "Toys Shop", PollInterval: time.Second})
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// smartconnect: New: invalid: VendorName is missing; Currency is missing: AUD or NZD, as the terminals are set up; PollInterval is 1s: SmartConnect refuses polls that come faster than every 2s
+}
+
+func ExampleClient_Purchase() {
+	server := vendor()
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD",
+		BaseURL: server.URL + "/POS", PollInterval: time.Millisecond,
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	registerID := tillroute.Secret("7444ae07-dc63-e49c-33e3-59a7c108cc80")
+
+	if err := client.Pair(ctx, "63247216", registerID, "Main Register", smartconnect.Contact{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	started, err := client.Purchase(ctx, registerID, decimal.RequireFromString("12.50"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%+v\n", started) // Write it down now. Its polling URL is a secret.
+
+	result, err := client.Await(ctx, started, func(note string) { fmt.Println(note) })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(result.Outcome, result.Amount.StringFixed(2), "with a tip of", result.Tip.StringFixed(2))
+	// Output:
+	// {ID:f363c7de Type:Card.Purchase Amount:12.5 PollingURL:[redacted] DeviceID:7070714000}
+	// approved 13.50 with a tip of 1.00
+}
+
+func ExampleClient_Purchase_unknownOutcome() {
+	// A server that takes the payment and loses the answer.
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: server.URL,
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = client.Purchase(context.Background(), "7444ae07-dc63-e49c-33e3-59a7c108cc80", decimal.NewFromInt(5))
+	switch {
+	case errors.Is(err, tillroute.ErrOutcomeUnknown):
+		fmt.Println("look at the terminal, and do not send it again")
+	case errors.Is(err, tillroute.ErrBusy):
+		fmt.Println("try again when the terminal is free")
+	case errors.Is(err, pairing.ErrNotPaired):
+		fmt.Println("pair the register first")
+	}
+	// Output:
+	// look at the terminal, and do not send it again
+}

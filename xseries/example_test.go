@@ -1,0 +1,120 @@
+package xseries_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/xseries"
+)
+
+// vendor stands in for X-Series, with two registers on two pages.
+func vendor() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Query().Get("after") {
+		case "":
+			_, _ = io.WriteString(w, `{"data":[{"id":"r1","name":"Main Register","version":10}],"version":{"min":10,"max":10}}`)
+		case "10":
+			_, _ = io.WriteString(w, `{"data":[{"id":"r2","name":"Garden","version":11}],"version":{"min":11,"max":11}}`)
+		default:
+			_, _ = io.WriteString(w, `{"data":[],"version":{"min":null,"max":null}}`)
+		}
+	}))
+}
+
+func ExampleNew() {
+	client, err := xseries.New(xseries.Config{DomainPrefix: "acme", AccessToken: "a personal token"})
+	fmt.Println(client != nil, err)
+
+	_, err = xseries.New(xseries.Config{DomainPrefix: "acme.retail.lightspeed.app"})
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// xseries: New: invalid: DomainPrefix "acme.retail.lightspeed.app" is not the first part of a store's address: small letters, digits and hyphens; AccessToken, or OAuth and Tokens, are missing
+}
+
+func ExampleRegistersService_All() {
+	server := vendor()
+	defer server.Close()
+	client, err := xseries.New(xseries.Config{
+		DomainPrefix: "acme", AccessToken: "a personal token", BaseURL: server.URL,
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for register, err := range client.Registers.All(context.Background(), xseries.ListOptions{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(register.ID, register.Name)
+	}
+	// Output:
+	// r1 Main Register
+	// r2 Garden
+}
+
+func ExampleOAuth_ParseCallback() {
+	app := xseries.OAuth{
+		ClientID: "id", ClientSecret: "secret", RedirectURL: "https://pay.example.com/callback",
+		Scopes: []string{"registers:read", "outlets:read"},
+	}
+	const state = "kept-in-the-browser-session"
+	target, err := app.AuthCodeURL(state)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(target)
+
+	// The merchant comes back to the redirect URL.
+	callback, err := app.ParseCallback(url.Values{"state": {state}, "code": {"…"}, "domain_prefix": {"acme"}}, state)
+	fmt.Println(callback.DomainPrefix, err)
+
+	_, err = app.ParseCallback(url.Values{"state": {state}, "error": {"access_denied"}}, state)
+	fmt.Println(errors.Is(err, xseries.ErrRefused))
+	// Output:
+	// https://secure.retail.lightspeed.app/connect?client_id=id&redirect_uri=https%3A%2F%2Fpay.example.com%2Fcallback&response_type=code&scope=registers%3Aread+outlets%3Aread&state=kept-in-the-browser-session
+	// acme <nil>
+	// true
+}
+
+func ExampleData_Charge() {
+	message, err := xseries.ParseMessage([]byte(`{"success":true,"step":"DATA","register_sale":{},
+		"payment":{"register_id":"0800278f-358c-11e6-fcf3-9005a15d99d9","amount":"-8.00"}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	data, ok := message.(xseries.Data)
+	if !ok {
+		fmt.Println("not an answer to DATA")
+		return
+	}
+	charge, err := data.Charge()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(charge.Kind, charge.Amount.StringFixed(2), "at", charge.RegisterID)
+	// Output:
+	// refund 8.00 at 0800278f-358c-11e6-fcf3-9005a15d99d9
+}
+
+func ExampleEncodeMessage() {
+	text, err := xseries.EncodeMessage(xseries.Accept{
+		TransactionID: "f363c7de",
+		ReceiptHTML:   xseries.ReceiptHTML("TOTAL  NZ$ 8.00\nACCEPTED"),
+	})
+	fmt.Printf("%q %v\n", text, err)
+	// Output:
+	// "{\"step\":\"ACCEPT\",\"transaction_id\":\"f363c7de\",\"receipt_html_extra\":\"<pre>TOTAL  NZ$ 8.00\\nACCEPTED</pre>\"}" <nil>
+}
