@@ -534,7 +534,9 @@ func TestMiddlewareSeesEachCallOnceAndKnowsItsName(t *testing.T) {
 			return
 		}
 		_, _ = w.Write(body)
-	}, func(config *rest.Config) { config.HTTP.Middleware = []tillroute.Middleware{trace("outer"), trace("inner")} })
+	}, func(config *rest.Config) {
+		config.HTTP.Middleware = []tillroute.Middleware{trace("outer"), trace("inner")}
+	})
 	var got int
 	require.NoError(t, c.Do(t.Context(), &safe, rest.Request{Args: []string{"x"}, JSON: 7}, &got))
 	require.Equal(t, 7, got)
@@ -632,7 +634,6 @@ func TestManyCallersShareAClient(t *testing.T) {
 	}
 	group.Wait()
 }
-
 
 func TestAReadIsNotReplayedBehindOurBack(t *testing.T) {
 	t.Parallel()

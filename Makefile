@@ -1,0 +1,44 @@
+# Every target runs what its name says; CI runs .ci/run.
+.PHONY: help test race lint fmt tidy bench fuzz tour simulators ci vuln
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+test: ## run the tests
+	go test ./...
+
+race: ## run the tests with the race detector
+	go test -race -shuffle=on ./...
+
+lint: ## run the linters
+	go tool -modfile=tools/go.mod golangci-lint run ./...
+
+fmt: ## format the code
+	go tool -modfile=tools/go.mod golangci-lint fmt ./...
+
+tidy: ## tidy both modules
+	go mod tidy
+	cd tools && go mod tidy
+
+bench: ## run the benchmarks that compare us with what people would use instead
+	go test -run '^$$' -bench . -benchtime 15x ./internal/rest
+	go test -run '^$$' -bench . ./pairing/sqlitestore
+
+fuzz: ## run each fuzz target for half a minute
+	@for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p || exit 1; \
+		done; \
+	done
+
+tour: ## walk a payment from a register to a terminal and back
+	go run ./examples/tour
+
+simulators: ## serve the simulated systems
+	go run ./examples/simulators
+
+vuln: ## look for known vulnerabilities (needs vuln.go.dev)
+	go tool -modfile=tools/go.mod govulncheck ./...
+
+ci: ## all that CI does
+	bash .ci/run
