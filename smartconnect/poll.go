@@ -33,7 +33,8 @@ func (c *Client) Poll(ctx context.Context, t Transaction, opts ...tillroute.Call
 	}
 	var body json.RawMessage
 	err := c.c.poll.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodGet, Repeat: rest.Read},
-		rest.Request{URL: t.PollingURL.Reveal(), Secrets: secretsOf(t.PollingURL)}, &body, opts...)
+		// Without NoReplay a broken connection would be polled again at once, faster than the server allows.
+		rest.Request{URL: t.PollingURL.Reveal(), Secrets: secretsOf(t.PollingURL), NoReplay: true}, &body, opts...)
 	if err != nil {
 		if e, ok := errors.AsType[*tillroute.Error](err); ok {
 			// The poll did nothing, but the transaction may have.
