@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -86,12 +87,21 @@ func claim(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease
 // isHeld is the condition under which a claim may write. It takes the claim's seq, id and fence.
 const isHeld = "seq = ? AND id = ? AND fence = ? AND " + inFlight
 
-const selectHeld = "SELECT " + openColumns + " FROM payments WHERE " + isHeld
+const selectHeld = "SELECT state, note, sent_at, handle_transaction_id, handle_token, handle_serial" +
+	" FROM payments WHERE " + isHeld
 
-// held returns the payment of a claim that is still good.
-func held(ctx context.Context, c *conn, claim pairing.Claim) (p pairing.Payment, err error) {
-	ok, err := c.one(ctx, func(r *row) { p = scanOpen(r) }, selectHeld,
-		claim.Payment.Seq, claim.Payment.ID, claim.Fence)
+// held returns the payment of a claim that is still good. It reads what may have changed since the claim was given;
+// while a payment is claimed nothing else does.
+func held(ctx context.Context, c *conn, claim pairing.Claim) (pairing.Payment, error) {
+	p := claim.Payment
+	ok, err := c.one(ctx, func(r *row) {
+		p.State = pairing.State(r.text())
+		p.Note = r.text()
+		p.SentAt = r.time()
+		p.Handle.TransactionID = r.text()
+		p.Handle.Token = r.secret()
+		p.Handle.Serial = r.text()
+	}, selectHeld, p.Seq, p.ID, claim.Fence)
 	if err == nil && !ok {
 		err = fenced(claim)
 	}
@@ -171,6 +181,7 @@ func (s *Store) FinishPayment(
 		done pairing.Payment
 		next claimed
 	}
+	c.Payment.Data = bytes.Clone(c.Payment.Data)
 	got, err := write(ctx, s, func(ctx context.Context, conn *conn) (got finished, err error) {
 		p, err := held(ctx, conn, c)
 		if err != nil {

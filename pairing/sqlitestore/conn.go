@@ -81,17 +81,22 @@ func (c *conn) exec(ctx context.Context, query string, args ...driver.Value) (in
 	return result.RowsAffected()
 }
 
-// insert runs a statement that inserts a row, and returns the number that the row was given.
-func (c *conn) insert(ctx context.Context, query string, args ...driver.Value) (int64, error) {
+// insert runs a statement that inserts a row, unless there is one already, and returns the number of the new row.
+func (c *conn) insert(ctx context.Context, query string, args ...driver.Value) (number int64, ok bool, err error) {
 	stmt, err := c.prepare(query, args)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	result, err := stmt.ExecContext(ctx, c.args)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return result.LastInsertId()
+	n, err := result.RowsAffected()
+	if err != nil || n == 0 {
+		return 0, false, err
+	}
+	number, err = result.LastInsertId()
+	return number, true, err
 }
 
 // query runs a statement and calls scan with each row. It returns how many rows there were.

@@ -44,7 +44,7 @@ func beginDelivery(ctx context.Context, c *conn, d pairing.Delivery, lease time.
 		return d, pairing.Errorf(tillroute.KindBusy, nil, "delivery %q from %s is being handled", d.Key, d.Source)
 	}
 	// In place of an abandoned one, a new row has a new fence.
-	d.Fence, err = c.insert(ctx, "INSERT OR REPLACE INTO deliveries (source, key, hash, begun_at, lease_until)"+
+	d.Fence, _, err = c.insert(ctx, "INSERT OR REPLACE INTO deliveries (source, key, hash, begun_at, lease_until)"+
 		" VALUES (?, ?, ?, ?, ?)", d.Source, d.Key, d.Hash, c.timeNow(), c.timeAfter(lease))
 	return d, err
 }

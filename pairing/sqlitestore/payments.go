@@ -90,38 +90,42 @@ func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.P
 	})
 }
 
-// accept lets the statement that accepts the payment look up where it goes, so that nothing can come between.
+// accept looks up where the payment goes in the transaction that accepts it, so that nothing can come between.
 func accept(ctx context.Context, c *conn, r pairing.Request) (pairing.Payment, error) {
-	p, known, err := find(ctx, c, r.ID)
+	p := pairing.Payment{Request: r, State: pairing.Queued, AcceptedAt: c.now}
+	paired, err := c.one(ctx, func(r *row) {
+		p.Terminal.Provider = r.text()
+		p.Terminal.Serial = r.text()
+		p.Identity = r.secret()
+	}, "SELECT provider, serial, identity FROM pairings"+
+		" WHERE system = ? AND account = ? AND register = ? AND unpaired_at IS NULL",
+		r.Register.System, r.Register.Account, r.Register.ID)
 	if err != nil {
 		return p, err
 	}
-	if known {
-		if !p.Same(r) {
-			return p, pairing.Errorf(tillroute.KindConflict, nil,
-				"payment %q was already accepted and asks for something else", r.ID)
+	if paired {
+		var ok bool
+		p.Seq, ok, err = c.insert(ctx, "INSERT INTO payments (id, system, account, register, kind, amount, currency,"+
+			" reference, data, provider, serial, identity, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
+			" ON CONFLICT DO NOTHING",
+			r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
+			r.Reference, append([]byte{}, r.Data...), p.Terminal.Provider, p.Terminal.Serial, p.Identity.Reveal(), c.timeNow())
+		if err != nil || ok {
+			return p, err
 		}
+	}
+	p, known, err := find(ctx, c, r.ID)
+	switch {
+	case err != nil:
+		return p, err
+	case !known:
+		return p, notPaired(r.Register)
+	case !p.Same(r):
+		return p, pairing.Errorf(tillroute.KindConflict, nil,
+			"payment %q was already accepted and asks for something else", r.ID)
+	default:
 		return p, nil
 	}
-	at, paired, err := findPairing(ctx, c, r.Register)
-	if err != nil {
-		return p, err
-	}
-	if !paired {
-		return p, notPaired(r.Register)
-	}
-	p = pairing.Payment{
-		Request: r, Terminal: at.Terminal, Identity: at.Identity, State: pairing.Queued, AcceptedAt: c.now,
-	}
-	data := r.Data
-	if data == nil {
-		data = []byte{} // nil is NULL
-	}
-	p.Seq, err = c.insert(ctx, "INSERT INTO payments (id, system, account, register, kind, amount, currency, reference,"+
-		" data, provider, serial, identity, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
-		r.Reference, data, at.Terminal.Provider, at.Terminal.Serial, at.Identity.Reveal(), c.timeNow())
-	return p, err
 }
 
 func find(ctx context.Context, c *conn, id string) (p pairing.Payment, ok bool, err error) {

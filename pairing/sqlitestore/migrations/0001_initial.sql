@@ -64,7 +64,8 @@ CREATE TABLE payments (
     serial      TEXT    NOT NULL,
     identity    TEXT    NOT NULL DEFAULT '',        -- SECRET: as in pairings, when it was accepted
     state       TEXT    NOT NULL DEFAULT 'queued'
-                CHECK (state IN ('queued', 'sending', 'sent', 'unknown', 'done')),
+                -- Not IN (…): SQLite would build a table of the five for each row that is written.
+                CHECK (state = 'queued' OR state = 'sending' OR state = 'sent' OR state = 'unknown' OR state = 'done'),
     outcome     TEXT    NOT NULL DEFAULT 'unknown',
     withdrawn   INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1)), -- cancelled before it was sent
     note        TEXT    NOT NULL DEFAULT '',        -- the last that was reported while it was under way
