@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 )
@@ -55,11 +56,11 @@ func (k *kit) reopen() {
 	k.store = k.harness.Reopen(k.T, k.store)
 }
 
-// ok ends the test if err isn't nil.
+// ok ends the test if err isn't nil. What says what was done, or what makes it succeed.
 func (k *kit) ok(err error, what string) {
 	k.Helper()
 	if err != nil {
-		k.Fatalf("%s: unexpected error: %v", what, err)
+		k.Fatalf("broken rule: this succeeds: %s\nseen: error %v", what, err)
 	}
 }
 

@@ -43,7 +43,7 @@ func open() *timed {
 func harness() pairingtest.Harness {
 	return pairingtest.Harness{
 		Open:  func(*testing.T) pairing.Store { return open() },
-		Sleep: func(s pairing.Store, d time.Duration) { s.(*timed).clock.Sleep(d) },
+		Sleep: func(s pairing.Store, d time.Duration) { s.(*timed).sleep(d) },
 	}
 }
 
