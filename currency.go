@@ -24,6 +24,11 @@ const (
 // CurrencyDigits returns how many decimals the currency has: 2 for NZD, 0 for JPY, 3 for KWD. The code is that of
 // ISO 4217 in capital letters; any other is an error of [KindInvalid], never "2".
 func CurrencyDigits(code string) (int, error) {
+	digits, err := digitsOf(code)
+	return int(digits), err
+}
+
+func digitsOf(code string) (int32, error) {
 	if len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
 		entry := " " + code + " "
 		switch {

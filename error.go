@@ -189,11 +189,11 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether target is the sentinel of the error's kind, or [ErrOutcomeUnknown] and the outcome is unknown.
 func (e *Error) Is(target error) bool {
-	if target == ErrOutcomeUnknown { //nolint:errorlint // a sentinel is compared by identity here: this is Is itself.
+	if target == ErrOutcomeUnknown {
 		return e.Outcome == Unknown
 	}
 	kind := e.Kind.sentinel()
-	return kind != nil && target == kind //nolint:errorlint // as above.
+	return kind != nil && target == kind
 }
 
 // LogValue returns the parts of the error that are fit for a log.

@@ -31,7 +31,7 @@ func Example() {
 	}))
 	drivers := map[string]pairing.Driver{smartconnect.Provider: smartconnect.NewDriver(terminals)}
 	router := must(pairing.New(pairing.Config{Store: store, Drivers: drivers}))
-	go router.Run(ctx) // works on the payments until ctx ends
+	go func() { _ = router.Run(ctx) }() // works on the payments until ctx ends
 
 	till := pairing.Register{System: "mypos", Account: "toys", ID: "till-1"}
 	must(router.Pair(ctx, pairing.PairRequest{Register: till, Provider: smartconnect.Provider, Code: code}))

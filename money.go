@@ -15,14 +15,14 @@ const maxDigits = 40
 // with more decimals than the currency has, an unknown currency, or a result beyond 64 bits is an error of
 // [KindInvalid]. Trailing zeros don't count as decimals.
 func ToMinor(amount decimal.Decimal, currency string) (int64, error) {
-	digits, err := CurrencyDigits(currency)
+	digits, err := digitsOf(currency)
 	if err != nil {
 		return 0, err
 	}
 	if err := checkAmount(amount, currency, digits); err != nil {
 		return 0, err
 	}
-	minor := amount.Shift(int32(digits)).BigInt()
+	minor := amount.Shift(digits).BigInt()
 	if !minor.IsInt64() {
 		return 0, Invalid("", "", "amount %s %s is too large", show(amount), currency)
 	}
@@ -32,31 +32,31 @@ func ToMinor(amount decimal.Decimal, currency string) (int64, error) {
 // FromMinor returns minor units of the currency as an amount: 1250 NZD is 12.50. An unknown currency is an error of
 // [KindInvalid].
 func FromMinor(minor int64, currency string) (decimal.Decimal, error) {
-	digits, err := CurrencyDigits(currency)
+	digits, err := digitsOf(currency)
 	if err != nil {
 		return decimal.Decimal{}, err
 	}
-	return decimal.NewFromBigInt(big.NewInt(minor), -int32(digits)), nil
+	return decimal.NewFromBigInt(big.NewInt(minor), -digits), nil
 }
 
 // FormatAmount returns amount with exactly as many decimals as the currency has: "12.50" for NZD, "12" for JPY. It
 // never rounds: an amount with more decimals is an error of [KindInvalid], as is an unknown currency.
 func FormatAmount(amount decimal.Decimal, currency string) (string, error) {
-	digits, err := CurrencyDigits(currency)
+	digits, err := digitsOf(currency)
 	if err != nil {
 		return "", err
 	}
 	if err := checkAmount(amount, currency, digits); err != nil {
 		return "", err
 	}
-	return amount.StringFixed(int32(digits)), nil
+	return amount.StringFixed(digits), nil
 }
 
 // ParseAmount reads an amount of the currency from plain decimal text: an optional minus sign, digits, and at most
 // as many decimals as the currency has, not counting trailing zeros. Exponents, "NaN", spaces, thousands separators
 // and everything else are errors of [KindInvalid].
 func ParseAmount(text, currency string) (decimal.Decimal, error) {
-	digits, err := CurrencyDigits(currency)
+	digits, err := digitsOf(currency)
 	if err != nil {
 		return decimal.Decimal{}, err
 	}
@@ -81,11 +81,11 @@ func plainDecimal(text string) bool {
 	return strings.Trim(whole, "0123456789") == "" && strings.Trim(fraction, "0123456789") == ""
 }
 
-func checkAmount(amount decimal.Decimal, currency string, digits int) error {
+func checkAmount(amount decimal.Decimal, currency string, digits int32) error {
 	if e := amount.Exponent(); e > maxDigits || e < -maxDigits || amount.NumDigits() > maxDigits {
 		return Invalid("", "", "an amount of %s with %d digits and exponent %d is out of range", currency, amount.NumDigits(), e)
 	}
-	if !amount.Shift(int32(digits)).IsInteger() {
+	if !amount.Shift(digits).IsInteger() {
 		return Invalid("", "", "amount %s has more decimals than %s has (%d)", show(amount), currency, digits)
 	}
 	return nil

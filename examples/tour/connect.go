@@ -17,13 +17,9 @@ func (t *tour) connect(ctx context.Context) {
 		if err != nil {
 			return "", err
 		}
-		response, err := t.shop.consent(ctx, page)
+		back, err := t.shop.consent(ctx, page)
 		if err != nil {
 			return "", err
-		}
-		back, err := response.Location()
-		if err != nil {
-			return "", fmt.Errorf("the authorization page answered %s: %w", response.Status, err)
 		}
 		callback, err := t.shop.oauth.ParseCallback(back.Query(), state)
 		if err != nil {

@@ -12,14 +12,16 @@ import (
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/xseries"
 )
 
 // spec tells a process of its own what to take.
 type spec struct {
-	Rail     rail             `json:"rail"`
-	ID       string           `json:"id"`
-	Register pairing.Register `json:"register"`
-	Amount   string           `json:"amount"`
+	Rail    rail   `json:"rail"`
+	ID      string `json:"id"`
+	Account string `json:"account"`
+	Till    string `json:"till"`
+	Amount  string `json:"amount"`
 }
 
 // restart kills the process that takes a payment while the card is at the terminal, and takes it up again on the
@@ -34,7 +36,7 @@ func (t *tour) restart(ctx context.Context) {
 		}
 		const id = "tour/restart"
 		note("another process takes the payment")
-		if err := killWhenSent(ctx, spec{t.shop.rail, id, t.register(testserver.RegisterMain), "33.00"}); err != nil {
+		if err := killWhenSent(ctx, spec{t.shop.rail, id, t.systems.Describe().XSeries.DomainPrefix, testserver.RegisterMain, "33.00"}); err != nil {
 			return "", err
 		}
 		posted := len(t.systems.Requests("smartconnect", "POST", "/POS/Transaction"))
@@ -70,7 +72,7 @@ func killWhenSent(ctx context.Context, s spec) error {
 	if err != nil {
 		return err
 	}
-	worker := exec.CommandContext(ctx, program, "-worker", string(text))
+	worker := exec.CommandContext(ctx, program, "-worker", string(text)) //nolint:gosec // it is this program itself.
 	worker.Stderr = os.Stderr
 	out, err := worker.StdoutPipe()
 	if err != nil {
@@ -102,7 +104,7 @@ func work(ctx context.Context, text string, stdout io.Writer) error {
 	}
 	defer func() { _ = stop() }()
 	_, err = router.Submit(ctx, pairing.Request{
-		ID: s.ID, Register: s.Register, Kind: pairing.Purchase, Amount: money(s.Amount), Currency: s.Rail.Currency,
+		ID: s.ID, Register: xseries.RegisterKey(s.Account, s.Till), Kind: pairing.Purchase, Amount: money(s.Amount), Currency: s.Rail.Currency,
 	})
 	if err != nil {
 		return err

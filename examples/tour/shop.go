@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"time"
@@ -117,7 +118,7 @@ func (r rail) open(ctx context.Context) (store pairing.Store, router *pairing.Ro
 }
 
 // consent sends the merchant's browser to the authorization page, and returns where it came back to.
-func (s *shop) consent(ctx context.Context, page string) (*http.Response, error) {
+func (s *shop) consent(ctx context.Context, page string) (*url.URL, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return nil, err
@@ -127,7 +128,12 @@ func (s *shop) consent(ctx context.Context, page string) (*http.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	return response, response.Body.Close()
+	_ = response.Body.Close()
+	back, err := response.Location()
+	if err != nil {
+		return nil, fmt.Errorf("the authorization page answered %s: %w", response.Status, err)
+	}
+	return back, nil
 }
 
 // sellScreen is the window of the point of sale that a payment page talks to. In a browser this is postMessage.
@@ -175,7 +181,7 @@ func (s *shop) takePayment(ctx context.Context, screen sellScreen, store string,
 			TransactionID: paid.Result.TransactionID,
 			ReceiptHTML:   xseries.ReceiptHTML(paid.Result.Receipt),
 		})
-	case tillroute.Declined, tillroute.Cancelled, tillroute.Failed:
+	default: // Declined, Cancelled or Failed: no money moved.
 		_, err = post(screen, xseries.Decline{ReceiptHTML: xseries.ReceiptHTML(paid.Result.Receipt)})
 	}
 	return paid, err

@@ -52,8 +52,11 @@ func (t *tour) take(ctx context.Context) error {
 		return err
 	}
 	serving, stop := context.WithCancel(ctx)
-	served := make(chan error, 1)
-	go func() { served <- t.systems.Serve(serving, listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = t.systems.Serve(serving, listener) // It ends when it is stopped.
+	}()
 	defer func() {
 		stop()
 		<-served

@@ -82,14 +82,14 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = io.NopCloser(strings.NewReader(""))
 	}
 	start := time.Now()
-	response, err := t.next.RoundTrip(r) //nolint:bodyclose // readWhole closes it.
+	response, err := t.next.RoundTrip(r)
 	if err == nil {
 		err = t.client.readWhole(response)
 	}
 	if err != nil && !w.neverLeft() {
 		s.mayHaveArrived = true
 	}
-	t.log(r.Context(), s, response, err, time.Since(start))
+	t.log(ctx, s, response, err, time.Since(start))
 	if err != nil {
 		return nil, err
 	}

@@ -93,13 +93,12 @@ func BenchmarkAgainstNetHTTP(b *testing.B) {
 // compare runs both in turns, a slice of time each, for as many rounds as the benchmark asks for.
 func compare(b *testing.B, callers int, ours, theirs func() error) {
 	b.Helper()
-	const slice = 150 * time.Millisecond
-	rate(b, callers, slice, ours)
-	rate(b, callers, slice, theirs)
+	rate(b, callers, ours)
+	rate(b, callers, theirs)
 	var ratios, rates []float64
 	for b.Loop() {
-		our := rate(b, callers, slice, ours)
-		their := rate(b, callers, slice, theirs)
+		our := rate(b, callers, ours)
+		their := rate(b, callers, theirs)
 		rates, ratios = append(rates, our), append(ratios, our/their)
 	}
 	slices.Sort(ratios)
@@ -109,8 +108,9 @@ func compare(b *testing.B, callers int, ours, theirs func() error) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func rate(b *testing.B, callers int, slice time.Duration, call func() error) float64 {
+func rate(b *testing.B, callers int, call func() error) float64 {
 	b.Helper()
+	const slice = 150 * time.Millisecond
 	ctx, cancel := context.WithTimeout(b.Context(), slice)
 	defer cancel()
 	var done atomic.Int64

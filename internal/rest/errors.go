@@ -45,8 +45,7 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 			e.Kind = tillroute.KindTimeout
 		}
 	case errors.As(err, &notSent):
-		var inner *tillroute.Error
-		if errors.As(notSent.err, &inner) {
+		if inner, ok := errors.AsType[*tillroute.Error](notSent.err); ok {
 			e.Kind = inner.Kind
 		}
 		e.Err, e.Message = notSent.err, "no request was sent"
@@ -207,8 +206,7 @@ func contentType(answer tillroute.Response) string {
 }
 
 func notUnderstood(answer tillroute.Response, err error) string {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf("the answer (%s, %d bytes) is not complete JSON", contentType(answer), len(answer.Body))
 	}
 	return "the answer has another form than expected: " + err.Error()

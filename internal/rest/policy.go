@@ -39,11 +39,22 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 	if ctx.Err() != nil || s.attempts > c.options.Retries {
 		return false, nil
 	}
-	if err != nil {
-		retry := !permanent(err) && (s.op.Repeat != Never || !s.mayHaveArrived)
-		c.logRetry(ctx, s, 0, retry)
-		return retry, nil
+	retry, status := false, 0
+	switch {
+	case err != nil:
+		retry = !permanent(err) && (s.op.Repeat != Never || !s.mayHaveArrived)
+	default:
+		status = response.StatusCode
+		retry = c.later(ctx, s, response)
 	}
+	if retry {
+		c.options.Logger.LogAttrs(ctx, slog.LevelWarn, "trying again", append(logAttrs(c, s), slog.Int("status", status))...)
+	}
+	return retry, nil
+}
+
+// later reports whether a status says to come back, in a time that can be waited for.
+func (c *Client) later(ctx context.Context, s *call, response *http.Response) bool {
 	retry := false
 	switch response.StatusCode {
 	case http.StatusTooManyRequests:
@@ -55,18 +66,8 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 		s.mayHaveArrived = true
 		retry = s.op.Repeat != Never
 	}
-	if retry {
-		wait := c.retryAfter(response.Header)
-		retry = wait <= c.options.MaxRetryAfter && inTime(ctx, max(wait, firstWait))
-		c.logRetry(ctx, s, response.StatusCode, retry)
-	}
-	return retry, nil
-}
-
-func (c *Client) logRetry(ctx context.Context, s *call, status int, retry bool) {
-	if retry {
-		c.options.Logger.LogAttrs(ctx, slog.LevelWarn, "trying again", append(logAttrs(c, s), slog.Int("status", status))...)
-	}
+	wait := c.retryAfter(response.Header)
+	return retry && wait <= c.options.MaxRetryAfter && inTime(ctx, max(wait, firstWait))
 }
 
 func inTime(ctx context.Context, wait time.Duration) bool {

@@ -15,8 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,8 +125,8 @@ func New(c Config) (*Client, error) {
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	client.handler = retries{client.retry}
-	for i := len(o.Middleware) - 1; i >= 0; i-- {
-		client.handler = o.Middleware[i](client.handler)
+	for _, m := range slices.Backward(o.Middleware) {
+		client.handler = m(client.handler)
 	}
 	return client, nil
 }
@@ -278,9 +280,7 @@ func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http
 		request.Body, request.GetBody = reader(s.body), func() (readCloser, error) { return reader(s.body), nil }
 		request.ContentLength = int64(len(s.body))
 	}
-	for key, values := range header {
-		request.Header[key] = values
-	}
+	maps.Copy(request.Header, header)
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}

@@ -1,0 +1,48 @@
+// Package pairing knows which terminal stands beside which register, and routes payments from the one to the other. It
+// never hands a payment to a terminal twice, and never loses one that it accepted.
+//
+// It knows no point of sale and no terminal itself: a [Driver] moves money on the terminals of one provider, a [Store]
+// keeps what must survive, and the [Router] joins them:
+//
+//	router, err := pairing.New(pairing.Config{
+//		Store:   store,
+//		Drivers: map[string]pairing.Driver{smartconnect.Provider: driver},
+//	})
+//	go router.Run(ctx)
+//	payment, err := router.Pay(ctx, pairing.Request{ID: "sale-1001", Register: till, Amount: amount, Currency: "NZD"})
+//
+// # Pairing
+//
+// A register is paired with one terminal; a terminal may serve many registers. Terminals whose makers use this package
+// show a code of ours ([Router.IssueCode]). A provider that pairs on its own side shows its own, and its driver hands it
+// on. Either way [Router.Pair] takes what a person typed. Pairing again replaces the pairing, once it has succeeded.
+//
+// To use several terminals from one physical lane, give it several registers, one for each.
+//
+// # The way of a payment
+//
+// A payment is [Queued] when it is accepted, [Sending] from before the driver is called, [Sent] when the terminal's
+// handle is written down, and [Done] with its outcome. Each step is durable before the next begins. A payment that may
+// have been sent is never sent again: it is looked up, and what can't be learned is [Parked] with the outcome Unknown,
+// until a person resolves it with [Router.Resolve].
+//
+// Each terminal serves its payments in the order in which they were accepted, one at a time. One that is queued can be
+// withdrawn. One that finds its terminal busy keeps its place.
+//
+// # Several nodes
+//
+// Any number of routers may run on one store. The one that works on a payment holds a lease on it, and a fence keeps a
+// node that stalled past its lease from changing anything afterwards. When a node dies, another takes its payments over
+// once their leases have ended; a node that is started again does the same.
+//
+// # Errors
+//
+// Errors are [*tillroute.Error] values. The ones to tell apart are [ErrNotPaired], [ErrWrongCode], [ErrCodeExpired],
+// [ErrCodeUsed], [ErrTooManyTries], and above all tillroute.ErrOutcomeUnknown: the caller stopped waiting, or nobody
+// knows. The payment's ID is the handle with which to ask again.
+//
+// # Testing
+//
+// The memstore package is a store for tests. The pairingtest package holds the tests that every store passes; run them
+// on a store of your own.
+package pairing
