@@ -36,21 +36,22 @@ func (c *Client) checkRedirect(r *http.Request, via []*http.Request) error {
 // "later" or on a lost answer if the operation is safe to repeat, never otherwise.
 func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
 	s := callOf(ctx)
-	if ctx.Err() != nil || s.attempts > c.options.Retries {
-		return false, nil
+	if ctx.Err() != nil || s.attempts > c.options.Retries || !c.worthwhile(ctx, s, response, err) {
+		return false, nil //nolint:nilerr // the attempt's own error comes back all the same.
 	}
-	retry, status := false, 0
-	switch {
-	case err != nil:
-		retry = !permanent(err) && (s.op.Repeat != Never || !s.mayHaveArrived)
-	default:
-		status = response.StatusCode
-		retry = c.later(ctx, s, response)
+	attrs := logAttrs(c, s)
+	if response != nil {
+		attrs = append(attrs, slog.Int("status", response.StatusCode))
 	}
-	if retry {
-		c.options.Logger.LogAttrs(ctx, slog.LevelWarn, "trying again", append(logAttrs(c, s), slog.Int("status", status))...)
+	c.options.Logger.LogAttrs(ctx, slog.LevelWarn, "trying again", attrs...)
+	return true, nil
+}
+
+func (c *Client) worthwhile(ctx context.Context, s *call, response *http.Response, err error) bool {
+	if err != nil {
+		return !permanent(err) && (s.op.Repeat != Never || !s.mayHaveArrived)
 	}
-	return retry, nil
+	return c.later(ctx, s, response)
 }
 
 // later reports whether a status says to come back, in a time that can be waited for.
