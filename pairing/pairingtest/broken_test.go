@@ -104,7 +104,7 @@ func TestBrokenStores(t *testing.T) {
 			if f.test != "" {
 				pattern += "/^" + strings.ReplaceAll(f.test, "/", "$/^") + "$"
 			}
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+pattern, "-test.v") //nolint:gosec // this very binary
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+pattern, "-test.v")
 			cmd.Env = append(os.Environ(), chosen+"="+name)
 			out, err := cmd.CombinedOutput()
 			if f.test == "" {

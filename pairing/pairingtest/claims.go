@@ -138,13 +138,13 @@ func takeOver(k *kit) {
 func takeOverSent(k *kit) {
 	p := k.accept(register("1"), terminal("1"))
 	c := k.claim(terminal("1"), short)
-	k.ok(k.store.SavePaymentHandle(k.Context(), c, pairing.Handle{TransactionID: "t", Token: "https://poll/1?t=s", Serial: "real"}), "saving a handle")
+	k.ok(k.store.SavePaymentHandle(k.Context(), c, pairing.Handle{TransactionID: "t", Token: "where to poll", Serial: "real"}), "saving a handle")
 	k.ok(k.store.RenewClaim(k.Context(), c, short, "waiting for the card"), "renewing")
 	k.pass(short)
 	again := k.claim(terminal("1"), long)
 	k.same(again.Payment, k.payment(p.ID), "a claim holds the payment as it is")
 	k.rule(again.Payment.State == pairing.Sent && !again.Fresh, "a payment that was sent stays so when it is taken over", "%s", show(again))
-	k.rule(again.Payment.Handle.Token == "https://poll/1?t=s", "who takes over gets the handle", "%s", show(again.Payment.Handle))
+	k.rule(again.Payment.Handle.Token == "where to poll", "who takes over gets the handle", "%s", show(again.Payment.Handle))
 	k.rule(again.Payment.Note == "waiting for the card", "who takes over gets the note", "%q", again.Payment.Note)
 }
 
@@ -234,7 +234,7 @@ func renew(k *kit) {
 
 func saveHandle(k *kit) {
 	for i, h := range []pairing.Handle{
-		{TransactionID: "tränsaction/1", Token: "https://poll.example/1?token=s3cret&x=%20", Serial: "device ü"},
+		{TransactionID: "tränsaction/1", Token: "tökén", Serial: "device ü"},
 		{},
 	} {
 		at := terminal(fmt.Sprint(i))

@@ -39,10 +39,7 @@ func paymentTests() []test {
 }
 
 func acceptRoundTrip(k *kit) {
-	data := make([]byte, 64<<10)
-	for i := range data {
-		data[i] = byte(i * i / 255)
-	}
+	data := noise(64<<10, 1)
 	_, err := k.store.PutPairing(k.Context(), pairing.Pairing{
 		Register: register("1"), Terminal: terminal("1"), RegisterName: "not kept", Identity: "idéntity",
 	}, 0)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
@@ -176,25 +177,17 @@ func (k *kit) everything() string {
 	k.Helper()
 	payments, err := k.store.ListPayments(k.Context(), pairing.Filter{}, 1000)
 	k.ok(err, "listing payments")
-	text := show(payments)
-	for _, p := range payments {
-		text += fmt.Sprintf("\n%s has %d ahead", p.ID, k.ahead(p.ID))
-	}
 	pairings, err := k.store.ListPairings(k.Context(), pairing.Register{}, 1000)
 	k.ok(err, "listing pairings")
-	text += "\n" + show(pairings) + "\n" + show(k.ready())
+	text := []string{show(payments), show(pairings), show(k.ready())}
+	for _, p := range payments {
+		text = append(text, fmt.Sprintf("%s has %d ahead", p.ID, k.ahead(p.ID)))
+	}
 	for _, account := range []string{"acme", "delete"} {
 		g, err := k.store.Grant(k.Context(), "xseries", account)
-		text += "\n" + show(g) + text2(err)
+		text = append(text, fmt.Sprintf("%s: %s, missing %t", account, show(g), errors.Is(err, tillroute.ErrNotFound)))
 	}
-	return text
-}
-
-func text2(err error) string {
-	if errors.Is(err, tillroute.ErrNotFound) {
-		return " (not found)"
-	}
-	return text(err)
+	return strings.Join(text, "\n")
 }
 
 func endedContext(k *kit) {

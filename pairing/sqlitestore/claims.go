@@ -197,11 +197,12 @@ func (s *Store) FinishPayment(
 	return got.done, got.next.claim, got.next.ok, err
 }
 
+const moveStatement = "UPDATE payments SET provider = ?, serial = ?, not_before = NULL" +
+	" WHERE provider = ? AND serial = ? AND " + isOpen + " AND state = 'queued'" +
+	" AND system = ? AND account = ? AND register = ?"
+
 // moveQueued moves what the register has queued at from to to.
 func moveQueued(ctx context.Context, c *conn, r pairing.Register, from, to pairing.Terminal) error {
-	_, err := c.exec(ctx, "UPDATE payments SET provider = ?, serial = ?, not_before = NULL"+
-		" WHERE provider = ? AND serial = ? AND "+isOpen+" AND state = 'queued'"+
-		" AND system = ? AND account = ? AND register = ?",
-		to.Provider, to.Serial, from.Provider, from.Serial, r.System, r.Account, r.ID)
+	_, err := c.exec(ctx, moveStatement, to.Provider, to.Serial, from.Provider, from.Serial, r.System, r.Account, r.ID)
 	return err
 }
