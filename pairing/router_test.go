@@ -185,7 +185,7 @@ func TestInvariant2WhatMayHaveBeenSentIsNeverSentAgain(t *testing.T) {
 				p, err := router.Pay(t.Context(), request("a", 1))
 				require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 				require.Equal(t, pairing.Parked, p.State)
-				require.Contains(t, p.Result.Reason, "look on terminal T1 for a purchase of 12.5 NZD")
+				require.Contains(t, p.Result.Reason, "look on terminal T1 for a purchase of 12.50 NZD")
 				_, err = router.Pay(t.Context(), request("a", 1))
 				require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 				time.Sleep(time.Hour)

@@ -315,8 +315,17 @@ func (r *Router) notFound(ctx context.Context, p Payment, err error, why string)
 	}
 	return ending{result: Result{
 		Outcome: tillroute.Unknown,
-		Reason:  why + "; look on terminal " + p.Terminal.Serial + " for a " + string(p.Kind) + " of " + p.Amount.String() + " " + p.Currency,
+		Reason:  why + "; look on terminal " + p.Terminal.Serial + " for a " + string(p.Kind) + " of " + money(p),
 	}}
+}
+
+// money returns what a payment asks for, as people write it.
+func money(p Payment) string {
+	text, err := tillroute.FormatAmount(p.Amount, p.Currency)
+	if err != nil {
+		text = p.Amount.String()
+	}
+	return text + " " + p.Currency
 }
 
 // saveHandle writes the handle down before anything else happens. It reports false if another node owns the payment.
