@@ -71,6 +71,8 @@ func faults() map[string]fault {
 		"ignores hashes":             {"Deliveries/OtherHashConflicts", func(s *timed) pairing.Store { return ignoresHashes{s} }},
 		"purges too much":            {"Deliveries/Purge", func(s *timed) pairing.Store { return purgesTooMuch{s} }},
 		"two refresh":                {"Tokens/RefreshByOneOwner", func(s *timed) pairing.Store { return twoRefresh{s} }},
+		"reuses versions of grants":  {"Tokens/Delete", func(s *timed) pairing.Store { return reusesGrants{s} }},
+		"unlimited":                  {"Rules/NoLimitGivesNothing", func(s *timed) pairing.Store { return unlimited{s} }},
 		"leaves a trace":             {"Rules/EndedContextLeavesNoTrace", func(s *timed) pairing.Store { return leavesTrace{s} }},
 		"works after close":          {"Rules/NothingAfterClose", func(s *timed) pairing.Store { return worksAfterClose{s} }},
 		"plain errors":               {"Payments/NotFound", func(s *timed) pairing.Store { return plainErrors{s} }},
@@ -598,4 +600,23 @@ func (s plainErrors) Payment(ctx context.Context, id string) (pairing.Payment, e
 		return p, tillroute.ErrNotFound
 	}
 	return p, nil
+}
+
+type reusesGrants struct{ *timed }
+
+func (s reusesGrants) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) (pairing.Grant, error) {
+	stored, err := s.timed.PutGrant(ctx, g, ifVersion)
+	if ifVersion == 0 {
+		stored.Version = 1
+	}
+	return stored, err
+}
+
+type unlimited struct{ *timed }
+
+func (s unlimited) ListPayments(ctx context.Context, f pairing.Filter, limit int) ([]pairing.Payment, error) {
+	if limit <= 0 {
+		limit = 1000
+	}
+	return s.timed.ListPayments(ctx, f, limit)
 }

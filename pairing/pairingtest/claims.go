@@ -36,6 +36,7 @@ func claimTests() []test {
 		{"FinishClaimsNothing", finishNoNext},
 		{"Ready", ready},
 		{"ReadyLimit", readyLimit},
+		{"ReadyInOrder", readyOrder},
 		{"WorkersTogether", workersTogether},
 	}
 }
@@ -255,6 +256,7 @@ func saveHandleOnce(k *kit) {
 	p := k.accept(register("1"), terminal("1"))
 	c := k.sent(terminal("1"))
 	before := k.payment(p.ID)
+	k.ok(k.store.SavePaymentHandle(k.Context(), c, before.Handle), "the same handle may be saved again")
 	k.fails(k.store.SavePaymentHandle(k.Context(), c, pairing.Handle{TransactionID: "other"}), tillroute.ErrConflict,
 		"the handle of a payment that was sent is never replaced")
 	k.same(k.payment(p.ID), before, "a refused handle changes nothing")
@@ -465,6 +467,18 @@ func readyLimit(k *kit) {
 		got, err := k.store.ReadyTerminals(k.Context(), []string{"smartconnect"}, limit)
 		k.ok(err, "asking for ready terminals")
 		k.rule(len(got) == min(limit, 5), "ReadyTerminals returns up to limit terminals", "%d with limit %d of 5", len(got), limit)
+	}
+}
+
+func readyOrder(k *kit) {
+	for _, at := range []string{"3", "1", "2", "3", "1"} {
+		k.accept(register(at), terminal(at))
+	}
+	want := []pairing.Terminal{terminal("3"), terminal("1"), terminal("2")}
+	for limit := range 4 {
+		got, err := k.store.ReadyTerminals(k.Context(), []string{"smartconnect"}, limit)
+		k.ok(err, "asking for ready terminals")
+		k.same(got, want[:limit], "those terminals are first whose head has waited longest")
 	}
 }
 

@@ -13,6 +13,7 @@ func codeTests() []test {
 	return []test{
 		{"PutReturnsIt", putCode},
 		{"TextOfTheLastDayIsTaken", putCodeConflict},
+		{"TextOfAValidCodeIsTaken", putCodeValid},
 		{"NewCodeEndsEarlierOnes", putCodeReplaces},
 		{"RedeemPairs", redeemPairs},
 		{"RedeemPairsAnew", redeemAnew},
@@ -23,6 +24,7 @@ func codeTests() []test {
 		{"FailureChangesNothing", redeemFailure},
 		{"TriesAreLimited", triesLimited},
 		{"EveryFailureCounts", triesCount},
+		{"SuccessDoesNotResetTries", triesSuccess},
 		{"TriesAreCountedPerKey", triesPerKey},
 		{"TriesEndWithTheirWindow", triesWindow},
 		{"TriesAreLimitedAtOnce", triesRace},
@@ -78,6 +80,19 @@ func putCodeConflict(k *kit) {
 	k.rule(p.Terminal == terminal("1"), "a refused code leaves the others as they are", "%s", show(p))
 	_, err = k.redeem("NEWERONE", "4", generous())
 	k.ok(err, "a refused code doesn't end the codes of its terminal")
+}
+
+func putCodeValid(k *kit) {
+	if k.harness.Sleep == nil {
+		k.Skip("it takes days on a real clock (Harness.Sleep is nil)")
+	}
+	k.code("LONGCODE", "1", 100*time.Hour)
+	k.pass(50 * time.Hour)
+	_, err := k.store.PutCode(k.Context(), pairing.Code{Text: "LONGCODE", Terminal: terminal("2")}, long)
+	k.fails(err, tillroute.ErrConflict, "the text of a code that is valid still is not issued again")
+	p, err := k.redeem("LONGCODE", "1", generous())
+	k.ok(err, "redeeming a code")
+	k.rule(p.Terminal == terminal("1"), "a code pairs with the terminal that shows it", "%s", show(p))
 }
 
 func putCodeReplaces(k *kit) {
@@ -188,10 +203,26 @@ func triesLimited(k *kit) {
 		_, err := k.redeem(text, "1", tries)
 		k.fails(err, pairing.ErrTooManyTries, "after Max wrong tries the answer is ErrTooManyTries, also for a right code")
 	}
+	_, err := k.redeem("WRONG", "1", tries)
+	e, _ := errors.AsType[*tillroute.Error](err)
+	k.rule(e != nil && e.RetryAfter > long-time.Minute && e.RetryAfter <= long,
+		"ErrTooManyTries comes with RetryAfter, the rest of the window", "%+v", e)
 	k.pairingIs(before, "who has guessed too often pairs nothing")
-	_, err := k.redeem("ABCDEFGH", "1", generous())
+	_, err = k.redeem("ABCDEFGH", "1", generous())
 	k.ok(err, "a code is not used up by one who has guessed too often")
 }
+
+func triesSuccess(k *kit) {
+	k.code("ABCDEFGH", "1", long)
+	tries := pairing.Tries{Key: "guesser", Max: 2, Window: long}
+	for i, text := range []string{"WRONG", "ABCDEFGH", "WRONG", "WRONG"} {
+		_, err := k.redeem(text, "1", tries)
+		want := []error{pairing.ErrWrongCode, nil, pairing.ErrWrongCode, pairing.ErrTooManyTries}[i]
+		k.rule(errors.Is(err, want), "a success does not reset the count of wrong tries", "try %d: %s", i+1, wanted(err, want))
+	}
+}
+
+func wanted(got, want error) string { return fmt.Sprintf("%s, want %s", text(got), text(want)) }
 
 func triesCount(k *kit) {
 	k.code("PASTCODE", "1", short)

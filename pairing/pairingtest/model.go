@@ -17,6 +17,7 @@ type model struct {
 	wrong      map[string]int
 	deliveries map[string]*modelDelivery
 	grants     map[string]*modelGrant
+	granted    map[string]int64 // the last version, which outlives the grant
 }
 
 type modelPairing struct {
@@ -62,6 +63,7 @@ func newModel() *model {
 		wrong:      map[string]int{},
 		deliveries: map[string]*modelDelivery{},
 		grants:     map[string]*modelGrant{},
+		granted:    map[string]int64{},
 	}
 }
 

@@ -329,6 +329,8 @@ func listFilters(k *kit) {
 		{Terminal: terminal("none")},
 		{Register: register("1")},
 		{Register: register("none")},
+		{Register: pairing.Register{System: "xseries"}},
+		{Terminal: pairing.Terminal{Provider: "smartconnect"}},
 		{States: []pairing.State{pairing.Queued}, Terminal: terminal("1"), Register: register("1"), After: all[5].Seq},
 		{States: []pairing.State{pairing.Parked}, Terminal: terminal("1"), After: all[0].Seq},
 		{States: []pairing.State{pairing.Done}, Register: register("2")},
@@ -502,7 +504,10 @@ func resolveOnlyParked(k *kit) {
 	k.finish(c, tillroute.Approved)
 	refused()
 	p = k.parked(pairing.Result{})
-	_, err := k.store.ResolvePayment(k.Context(), p.ID, pairing.Resolution{Outcome: tillroute.Approved, By: "a", Reason: "b"})
+	_, err := k.store.ResolvePayment(k.Context(), p.ID, pairing.Resolution{By: "a", Reason: "b"})
+	k.fails(err, tillroute.ErrInvalid, "a payment can't be resolved as Unknown")
+	k.same(k.payment(p.ID), p, "a refused resolution changes nothing")
+	_, err = k.store.ResolvePayment(k.Context(), p.ID, pairing.Resolution{Outcome: tillroute.Approved, By: "a", Reason: "b"})
 	k.ok(err, "resolving")
 	refused()
 }

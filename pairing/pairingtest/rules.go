@@ -18,6 +18,8 @@ func ruleTests() []test {
 		{"ContextThatEndsMeanwhile", contextEndsMeanwhile},
 		{"CloseTwice", closeTwice},
 		{"NothingAfterClose", nothingAfterClose},
+		{"NoTimeHasEndedAtOnce", noTime},
+		{"NoLimitGivesNothing", noLimit},
 		{"Concurrency", concurrency},
 		{"WritesSurvive", writesSurvive},
 		{"OrderSurvives", orderSurvives},
@@ -240,8 +242,44 @@ func contextEndsMeanwhile(k *kit) {
 
 func closeTwice(k *kit) {
 	k.ok(k.store.Close(), "closing")
-	err := k.store.Close()
-	k.rule(err == nil || errors.Is(err, tillroute.ErrUnavailable), "closing once more does no harm", "%s", text(err))
+	k.ok(k.store.Close(), "a second Close does nothing")
+}
+
+func noTime(k *kit) {
+	for _, d := range []time.Duration{0, -time.Hour} {
+		at := terminal(d.String())
+		k.accept(register(d.String()), at)
+		k.claim(at, d)
+		c := k.claim(at, long)
+		k.rule(!c.Fresh, "a lease that isn't positive has ended at once", "%s", show(c))
+		k.ok(k.store.RenewClaim(k.Context(), c, d, ""), "renewing")
+		k.ok(k.store.RequeuePayment(k.Context(), k.claim(at, long), d, ""), "requeueing")
+		k.claim(at, long)
+		k.code("CODE "+d.String(), "1", d)
+		_, err := k.redeem("CODE "+d.String(), "1", generous())
+		k.fails(err, pairing.ErrCodeExpired, "a time to live that isn't positive has ended at once")
+		k.begin("s", d.String(), "h", d)
+		k.begin("s", d.String(), "h", d)
+	}
+	_, err := k.store.PutGrant(k.Context(), grant("1"), 0)
+	k.ok(err, "storing a grant")
+	k.ok(k.refresh("me", -time.Hour), "claiming a refresh")
+	k.ok(k.refresh("you", 0), "a lease that isn't positive has ended at once")
+	k.ok(k.refresh("me", long), "a lease that isn't positive has ended at once")
+}
+
+func noLimit(k *kit) {
+	k.accept(register("1"), terminal("1"))
+	for _, limit := range []int{0, -1} {
+		pairings, err := k.store.ListPairings(k.Context(), pairing.Register{}, limit)
+		k.ok(err, "listing pairings")
+		payments, err := k.store.ListPayments(k.Context(), pairing.Filter{}, limit)
+		k.ok(err, "listing payments")
+		terminals, err := k.store.ReadyTerminals(k.Context(), []string{"smartconnect"}, limit)
+		k.ok(err, "asking for ready terminals")
+		k.rule(len(pairings)+len(payments)+len(terminals) == 0, "a limit that isn't positive gives nothing",
+			"%d pairings, %d payments, %d terminals with limit %d", len(pairings), len(payments), len(terminals), limit)
+	}
 }
 
 func nothingAfterClose(k *kit) {

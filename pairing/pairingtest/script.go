@@ -483,10 +483,8 @@ func (s *script) putGrant() {
 	if ifVersion >= 0 && ifVersion != version {
 		wantErr = tillroute.ErrConflict
 	} else {
-		g.Version = version + 1
-		if version == 0 {
-			g.Version = got.Version // where it begins again after a deletion is the store's affair
-		}
+		s.model.granted[account]++
+		g.Version = s.model.granted[account]
 		s.model.grants[account] = &modelGrant{Grant: g}
 	}
 	s.did(fmt.Sprintf("PutGrant %s if %d", account, ifVersion), show(got), show(g), err, wantErr)

@@ -114,6 +114,9 @@ func grantDelete(k *kit) {
 	k.fails(err, tillroute.ErrConflict, "a grant that was deleted has no version")
 	again, err := k.store.PutGrant(k.Context(), grant("3"), 0)
 	k.ok(err, "storing a grant where one was deleted")
+	k.rule(again.Version > old.Version, "a version is never used twice for an account", "version %d after %d", again.Version, old.Version)
+	_, err = k.store.PutGrant(k.Context(), grant("4"), old.Version)
+	k.fails(err, tillroute.ErrConflict, "who still holds an old version can't overwrite a new grant")
 	k.grantIs(again, "PutGrant stores the grant")
 }
 
