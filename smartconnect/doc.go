@@ -48,5 +48,5 @@
 // Amounts are decimals in units of Config.Currency, and whole cents on the wire. They are positive, also for refunds.
 // The amount in a result is what was charged, surcharge and tip included: it may differ from what was asked for.
 //
-// API reference: https://smartpaydev.com/
+// API reference: http://www.smartpaydev.com/
 package smartconnect

@@ -251,3 +251,17 @@ func TestDriverAwaitEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 }
+
+func TestDriverStartThatWasInterruptedIsNotSafeToRepeat(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := newServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})
+	_, err := smartconnect.NewDriver(s.client(t)).Start(ctx, payment())
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.NotErrorIs(t, err, tillroute.ErrBusy, "it would be sent again")
+	require.Len(t, s.got(), 1)
+}

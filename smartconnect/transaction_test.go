@@ -188,6 +188,7 @@ func TestPollingURLMayLeadToASibling(t *testing.T) {
 		"same host":             {"https://api-dev.smart-connect.cloud/pos/transaction/T1?merchantAccessToken=x", true},
 		"same host, other case": {"https://API-DEV.smart-connect.cloud/pos/transaction/T1", true},
 		"sibling":               {"https://poll.smart-connect.cloud/pos/transaction/T1", true},
+		"same host without TLS": {"http://api-dev.smart-connect.cloud/pos/transaction/T1", false},
 		"sibling without TLS":   {"http://poll.smart-connect.cloud/pos/transaction/T1", false},
 		"sibling on a port":     {"https://poll.smart-connect.cloud:8443/pos/transaction/T1", false},
 		"looks like one":        {"https://evilsmart-connect.cloud/pos/transaction/T1", false},

@@ -375,3 +375,24 @@ func TestContextThatHasEndedGetsNoToken(t *testing.T) {
 	refreshes, _, _ := s.count()
 	require.Zero(t, refreshes)
 }
+
+// overtaken is a store of tokens where another node refreshes just before each claim.
+type overtaken struct{ *memstore.Store }
+
+func (o overtaken) ClaimRefresh(ctx context.Context, system, account, owner string, lease time.Duration) (pairing.Grant, error) {
+	_, err := o.PutGrant(ctx, pairing.Grant{System: system, Account: account, AccessToken: "access-0", RefreshToken: "refresh-9"}, -1)
+	if err != nil {
+		return pairing.Grant{}, err
+	}
+	return o.Store.ClaimRefresh(ctx, system, account, owner, lease)
+}
+
+func TestClaimThatCameTooLateIsGivenBack(t *testing.T) {
+	s, tokens := newShop(), newTokens()
+	connect(t, tokens, time.Now().Add(-time.Hour))
+	require.NoError(t, call(t.Context(), s.node(t, overtaken{tokens})))
+	refreshes, _, _ := s.count()
+	require.Zero(t, refreshes, "the other node's tokens are good")
+	_, err := tokens.ClaimRefresh(t.Context(), "xseries", "acme", "another", time.Second)
+	require.NoError(t, err, "nobody has to wait for the lease")
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -265,12 +267,25 @@ func TestExchangeHeedsTheContext(t *testing.T) {
 }
 
 func TestExchangeClosesItsOwnConnections(t *testing.T) {
-	s := newServer(t, answer(http.StatusOK, `{"access_token":"a"}`))
+	states := make(chan http.ConnState, 16)
+	s := &server{Server: httptest.NewUnstartedServer(answer(http.StatusOK, `{"access_token":"a"}`))}
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) { states <- state }
+	s.Start()
+	defer s.Close()
 	app := s.app()
 	app.HTTP = tillroute.HTTPOptions{}
 	_, err := app.Exchange(t.Context(), xseries.Callback{Code: "c", DomainPrefix: "acme"})
 	require.NoError(t, err)
-	// goleak finds a connection that stayed open.
+	for {
+		select {
+		case state := <-states:
+			if state == http.StateClosed {
+				return
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("the connection stays open")
+		}
+	}
 }
 
 func TestServersTextWithSecretsIsRedacted(t *testing.T) {

@@ -90,6 +90,21 @@ func TestNoSecretShows(t *testing.T) {
 	}
 }
 
+func TestRenewedTokenThatAServerRepeatsIsRedacted(t *testing.T) {
+	s := newServer(t,
+		answer(http.StatusUnauthorized, `{"error":"Access token is not valid"}`),
+		answer(http.StatusOK, `{"access_token":"renewed-0002","refresh_token":"refresh-0002"}`),
+		func(w http.ResponseWriter, r *http.Request) {
+			answer(http.StatusBadRequest, `{"error":"`+r.Header.Get("Authorization")+` is odd"}`)(w, r)
+		})
+	tokens := newTokens()
+	connect(t, tokens, time.Time{})
+	client := s.client(t, func(c *xseries.Config) { c.AccessToken, c.Tokens, c.OAuth = "", tokens, s.app() })
+	_, err := client.Registers.List(t.Context(), xseries.ListOptions{})
+	require.ErrorContains(t, err, "Bearer [redacted] is odd")
+	require.Len(t, s.got(), 3)
+}
+
 // near returns what stands before a secret, if it is there.
 func near(text, secret string) string {
 	i := strings.Index(text, secret)
