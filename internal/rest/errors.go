@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -54,12 +55,18 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 		e.Message = fmt.Sprintf("%s (%d bytes)", errTooLarge, c.options.MaxBody)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e.Kind, e.Message = tillroute.KindTimeout, fmt.Sprintf("no answer within %s", c.options.Timeout)
-	case s.mayHaveArrived:
+	case s.mayHaveArrived && !unreachable(err):
 		e.Kind, e.Message = tillroute.KindUnavailable, "the answer was lost"
 	default:
 		e.Kind, e.Message = tillroute.KindUnavailable, "the server can't be reached"
 	}
 	return c.fail(s, e)
+}
+
+// unreachable reports whether there was no connection. It is for the text alone: reads aren't watched on their way.
+func unreachable(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // statusError is an answer that isn't 2xx.

@@ -146,6 +146,9 @@ func TestAServerThatCannotBeReachedHasProcessedNothing(t *testing.T) {
 	err := c.Do(t.Context(), &once, rest.Request{}, nil)
 	require.ErrorIs(t, err, tillroute.ErrUnavailable)
 	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.ErrorContains(t, err, "the server can't be reached")
+	err = c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, nil)
+	require.ErrorContains(t, err, "the server can't be reached")
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
