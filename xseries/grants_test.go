@@ -144,7 +144,7 @@ func TestGrantIsRenewedBeforeItEnds(t *testing.T) {
 		connect(t, tokens, time.Now().Add(time.Minute))
 		client := s.node(t, tokens)
 		require.NoError(t, call(t.Context(), client))
-		time.Sleep(55 * time.Second) //nolint:forbidigo // virtual time.
+		time.Sleep(55 * time.Second)
 		require.NoError(t, call(t.Context(), client))
 		refreshes, _, refused := s.count()
 		require.Equal(t, 1, refreshes)
@@ -154,7 +154,7 @@ func TestGrantIsRenewedBeforeItEnds(t *testing.T) {
 		require.Equal(t, tillroute.Secret("access-1"), grant.AccessToken)
 		require.Equal(t, tillroute.Secret("refresh-1"), grant.RefreshToken)
 		require.Equal(t, "registers:read", grant.Scope)
-		time.Sleep(30 * time.Minute) //nolint:forbidigo // virtual time.
+		time.Sleep(30 * time.Minute)
 		require.NoError(t, call(t.Context(), client))
 		refreshes, _, _ = s.count()
 		require.Equal(t, 1, refreshes)

@@ -124,11 +124,11 @@ func TestRunRefusesBadArguments(t *testing.T) {
 
 func TestBinaryStopsOnInterrupt(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "simulators")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".") //nolint:gosec // a path in the test's own folder
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	cmd := exec.CommandContext(t.Context(), binary) //nolint:gosec // the binary that was just built
+	cmd := exec.CommandContext(t.Context(), binary)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -177,7 +177,7 @@ func TestReadmeCommandsWork(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(line), &d))
 	commands = strings.ReplaceAll(commands, "http://127.0.0.1:8080", strings.TrimSuffix(d.Sim.BaseURL, "/_sim"))
 
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", commands).CombinedOutput() //nolint:gosec // our own README
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", commands).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), `"TransactionResult":"OK-ACCEPTED"`)
 	require.NotContains(t, string(out), `"error":`)

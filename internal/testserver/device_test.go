@@ -179,7 +179,7 @@ func TestAutomaticTerminalTakesItsTime(t *testing.T) {
 		require.Equal(t, "CARD PURCHASE\nNZ$ 3.00\nPRESENT CARD", device.Screen())
 		device.SetAuto(AutoDecline, time.Hour)
 		cloud.close()
-		time.Sleep(2 * time.Hour) //nolint:forbidigo // virtual time
+		time.Sleep(2 * time.Hour)
 		require.Len(t, cloud.Charges(), 2)
 		require.NotNil(t, device.State().Current)
 	})
