@@ -803,9 +803,9 @@ func (f *flaky) SavePaymentHandle(ctx context.Context, c pairing.Claim, h pairin
 	return f.Store.SavePaymentHandle(ctx, c, h)
 }
 
-func (f *flaky) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Payment, pairing.Claim, bool, error) {
+func (f *flaky) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Claim, bool, error) {
 	if f.fails("finish") {
-		return pairing.Payment{}, pairing.Claim{}, false, f.cause
+		return pairing.Claim{}, false, f.cause
 	}
 	return f.Store.FinishPayment(ctx, c, r, lease)
 }

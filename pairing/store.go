@@ -131,8 +131,8 @@ type Payments interface {
 
 	// FinishPayment writes the result: the payment is Parked if its outcome is Unknown, otherwise Done. If lease is
 	// positive it also claims the next payment of the terminal for the same owner, as ClaimPayment would, in the
-	// same write. It returns the payment as stored.
-	FinishPayment(ctx context.Context, c Claim, r Result, lease time.Duration) (done Payment, next Claim, ok bool, err error)
+	// same write, and returns it.
+	FinishPayment(ctx context.Context, c Claim, r Result, lease time.Duration) (next Claim, ok bool, err error)
 
 	// WithdrawPayment ends a Queued payment as Cancelled, with that reason, and returns it. It returns one that was
 	// withdrawn already as it is. NotFound if there is none, Conflict if it is no longer Queued.

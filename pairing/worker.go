@@ -375,23 +375,22 @@ func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next C
 	if ctx.Err() != nil {
 		lease = 0
 	}
-	var done Payment
 	err = r.insist(ctx, func(ctx context.Context) error {
-		done, next, ok, err = r.store.FinishPayment(ctx, claim, result, lease)
+		next, ok, err = r.store.FinishPayment(ctx, claim, result, lease)
 		return err
 	})
+	p := claim.Payment
+	p.State, p.Result = Done, result
 	if err != nil {
-		p := claim.Payment
-		p.State, p.Result = Done, result
 		r.log.LogAttrs(ctx, slog.LevelError, "the outcome of a payment can't be written down", append(attrs(p), slog.Any("error", err))...)
 		return Claim{}, false, ignoreFenced(err)
 	}
 	level := slog.LevelInfo
-	if done.State == Parked {
+	if result.Outcome == tillroute.Unknown {
 		level = slog.LevelError
 	}
-	r.log.LogAttrs(ctx, level, "payment ended", append(attrs(done), slog.String("reason", done.Result.Reason))...)
-	r.hub.changed(done.Terminal)
+	r.log.LogAttrs(ctx, level, "payment ended", append(attrs(p), slog.String("reason", result.Reason))...)
+	r.hub.changed(p.Terminal)
 	return next, ok, nil
 }
 

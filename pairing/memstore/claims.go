@@ -144,20 +144,20 @@ func (s *Store) ReleaseClaim(ctx context.Context, c pairing.Claim) error {
 // FinishPayment writes the result, and claims the next payment if lease is positive.
 func (s *Store) FinishPayment(
 	ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration,
-) (done pairing.Payment, next pairing.Claim, ok bool, err error) {
+) (next pairing.Claim, ok bool, err error) {
 	if err := s.begin(ctx); err != nil {
-		return pairing.Payment{}, pairing.Claim{}, false, err
+		return pairing.Claim{}, false, err
 	}
 	defer s.mu.Unlock()
 	p, err := s.claimed(c)
 	if err != nil {
-		return pairing.Payment{}, pairing.Claim{}, false, err
+		return pairing.Claim{}, false, err
 	}
 	s.end(p, r)
 	if lease > 0 {
 		next, ok = s.claim(p.Terminal, c.Owner, lease)
 	}
-	return p.clone(), next, ok, nil
+	return next, ok, nil
 }
 
 // moveQueued moves what the register has queued at from to to, behind what has begun its turn there.

@@ -267,7 +267,7 @@ func (s *losesOrder) ClaimPayment(ctx context.Context, t pairing.Terminal, owner
 	if s.n++; !ok || s.n%2 == 0 {
 		return c, ok, err
 	}
-	_, next, more, err := s.FinishPayment(ctx, c, pairing.Result{Outcome: tillroute.Failed}, lease)
+	next, more, err := s.FinishPayment(ctx, c, pairing.Result{Outcome: tillroute.Failed}, lease)
 	if !more {
 		return c, ok, err
 	}
@@ -307,7 +307,7 @@ func (s *noFence) ClaimPayment(ctx context.Context, t pairing.Terminal, owner st
 	return c, ok, err
 }
 
-func (s *noFence) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Payment, pairing.Claim, bool, error) {
+func (s *noFence) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Claim, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.timed.FinishPayment(ctx, s.latest[c.Payment.ID], r, lease)
@@ -371,19 +371,19 @@ func (s noHold) RequeuePayment(ctx context.Context, c pairing.Claim, _ time.Dura
 
 type noNext struct{ *timed }
 
-func (s noNext) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, _ time.Duration) (pairing.Payment, pairing.Claim, bool, error) {
+func (s noNext) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, _ time.Duration) (pairing.Claim, bool, error) {
 	return s.timed.FinishPayment(ctx, c, r, 0)
 }
 
 type alwaysNext struct{ *timed }
 
-func (s alwaysNext) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Payment, pairing.Claim, bool, error) {
+func (s alwaysNext) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Claim, bool, error) {
 	return s.timed.FinishPayment(ctx, c, r, max(lease, time.Hour))
 }
 
 type parksAsDone struct{ *timed }
 
-func (s parksAsDone) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Payment, pairing.Claim, bool, error) {
+func (s parksAsDone) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Claim, bool, error) {
 	if r.Outcome == tillroute.Unknown {
 		r.Outcome = tillroute.Failed
 	}

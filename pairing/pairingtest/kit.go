@@ -265,9 +265,9 @@ func (k *kit) sent(t pairing.Terminal) pairing.Claim {
 // finish ends the claimed payment.
 func (k *kit) finish(c pairing.Claim, o tillroute.Outcome) pairing.Payment {
 	k.Helper()
-	p, _, _, err := k.store.FinishPayment(k.Context(), c, pairing.Result{Outcome: o}, 0)
+	_, _, err := k.store.FinishPayment(k.Context(), c, pairing.Result{Outcome: o}, 0)
 	k.ok(err, "finishing a payment")
-	return p
+	return k.payment(c.Payment.ID)
 }
 
 // ready returns the terminals that are ready.

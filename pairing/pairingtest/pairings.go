@@ -174,7 +174,7 @@ func deletePairingPayments(k *kit) {
 	c := k.claim(terminal("1"), long)
 	k.ok(k.store.DeletePairing(k.Context(), register("1"), 1), "unpairing")
 	k.ok(k.store.SavePaymentHandle(k.Context(), c, pairing.Handle{TransactionID: "t"}), "payments that were accepted go on")
-	_, next, ok, err := k.store.FinishPayment(k.Context(), c, pairing.Result{Outcome: tillroute.Approved}, long)
+	next, ok, err := k.store.FinishPayment(k.Context(), c, pairing.Result{Outcome: tillroute.Approved}, long)
 	k.ok(err, "payments that were accepted go on")
 	k.rule(ok && next.Payment.ID == second.ID, "payments that were accepted go on", "after %s came %t %s", first.ID, ok, show(next))
 }

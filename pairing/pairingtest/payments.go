@@ -447,8 +447,9 @@ func (k *kit) parked(r pairing.Result) pairing.Payment {
 	k.accept(register("1"), terminal("1"))
 	c := k.sent(terminal("1"))
 	r.Outcome = tillroute.Unknown
-	p, _, _, err := k.store.FinishPayment(k.Context(), c, r, 0)
+	_, _, err := k.store.FinishPayment(k.Context(), c, r, 0)
 	k.ok(err, "parking a payment")
+	p := k.payment(c.Payment.ID)
 	k.rule(p.State == pairing.Parked, "a payment whose outcome is Unknown is parked", "%s", show(p))
 	return p
 }

@@ -135,7 +135,7 @@ func (k *kit) scene() scene {
 		return store.ReleaseClaim(ctx, s.claims["release"])
 	})
 	add("FinishPayment", func(ctx context.Context, store pairing.Store) error {
-		_, _, _, err := store.FinishPayment(ctx, s.claims["finish"], pairing.Result{Outcome: tillroute.Approved}, long)
+		_, _, err := store.FinishPayment(ctx, s.claims["finish"], pairing.Result{Outcome: tillroute.Approved}, long)
 		return err
 	})
 	add("WithdrawPayment", func(ctx context.Context, s pairing.Store) error {
@@ -316,7 +316,7 @@ func concurrency(k *kit) {
 				if err := k.store.SavePaymentHandle(ctx, c, pairing.Handle{TransactionID: c.Payment.ID}); err != nil {
 					return err
 				}
-				_, c, ok, err = k.store.FinishPayment(ctx, c, pairing.Result{Outcome: tillroute.Approved}, long)
+				c, ok, err = k.store.FinishPayment(ctx, c, pairing.Result{Outcome: tillroute.Approved}, long)
 			}
 			if err != nil {
 				return err
@@ -375,7 +375,7 @@ func (k *kit) drainAll(t pairing.Terminal) {
 	k.Helper()
 	c, ok, err := k.store.ClaimPayment(k.Context(), t, "worker", long)
 	for ok && err == nil {
-		_, c, ok, err = k.store.FinishPayment(k.Context(), c, pairing.Result{Outcome: tillroute.Approved}, long)
+		c, ok, err = k.store.FinishPayment(k.Context(), c, pairing.Result{Outcome: tillroute.Approved}, long)
 	}
 	k.ok(err, "serving "+t.String())
 }

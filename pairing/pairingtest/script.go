@@ -355,19 +355,18 @@ func (s *script) finish() {
 	if s.choose(3) == 0 {
 		lease = 0
 	}
-	got, next, more, err := s.store.FinishPayment(s.Context(), c.store, r, lease)
+	next, more, err := s.store.FinishPayment(s.Context(), c.store, r, lease)
 	s.settle(lasts)
-	var want pairing.Payment
 	var wantNext pairing.Claim
 	var wantMore bool
 	if p != nil {
-		want = s.model.end(p, r)
+		want := s.model.end(p, r)
 		if lease > 0 {
 			wantNext, wantMore = s.model.claim(want.Terminal, c.store.Owner, lasts)
 		}
 	}
 	s.did(fmt.Sprintf("FinishPayment of %s: %s, and next for %s", c.store.Payment.ID, r.Outcome, lease),
-		showTimeless(got)+" next "+s.showClaim(next, more), showTimeless(want)+" next "+s.showClaim(wantNext, wantMore), err, fencedIf(p))
+		s.showClaim(next, more), s.showClaim(wantNext, wantMore), err, fencedIf(p))
 	s.keep(next, wantNext, more)
 }
 

@@ -1,7 +1,6 @@
 package sqlitestore
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -176,25 +175,21 @@ func (s *Store) ReleaseClaim(ctx context.Context, claim pairing.Claim) error {
 // FinishPayment writes the result, and claims the next payment if lease is positive.
 func (s *Store) FinishPayment(
 	ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration,
-) (done pairing.Payment, next pairing.Claim, ok bool, err error) {
-	type finished struct {
-		done pairing.Payment
-		next claimed
-	}
-	c.Payment.Data = bytes.Clone(c.Payment.Data)
-	got, err := write(ctx, s, func(ctx context.Context, conn *conn) (got finished, err error) {
-		p, err := held(ctx, conn, c)
-		if err != nil {
-			return got, err
+) (next pairing.Claim, ok bool, err error) {
+	got, err := write(ctx, s, func(ctx context.Context, conn *conn) (claimed, error) {
+		n, err := end(ctx, conn, ending{result: r}, isHeld, c.Payment.Seq, c.Payment.ID, c.Fence)
+		switch {
+		case err != nil:
+			return claimed{}, err
+		case n == 0:
+			return claimed{}, fenced(c)
+		case lease <= 0:
+			return claimed{}, nil
+		default:
+			return claim(ctx, conn, c.Payment.Terminal, c.Owner, lease)
 		}
-		p.Result = r
-		if got.done, err = end(ctx, conn, p, false); err != nil || lease <= 0 {
-			return got, err
-		}
-		got.next, err = claim(ctx, conn, p.Terminal, c.Owner, lease)
-		return got, err
 	})
-	return got.done, got.next.claim, got.next.ok, err
+	return got.claim, got.ok, err
 }
 
 const moveStatement = "UPDATE payments SET provider = ?, serial = ?, not_before = NULL" +

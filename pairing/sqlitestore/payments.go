@@ -73,11 +73,9 @@ func scanPayment(r *row) (p pairing.Payment) {
 const (
 	selectPayment = "SELECT " + paymentColumns + " FROM payments WHERE id = ?"
 
-	// endPayment leaves to its caller what is the terminal's side's to say, the result, and what isn't: withdrawn and
-	// resolved_by.
 	endPayment = "UPDATE payments SET state = ?, ended_at = ?, lease_until = NULL, not_before = NULL, outcome = ?," +
 		" charged = ?, surcharge = ?, tip = ?, transaction_id = ?, auth_code = ?, acquirer = ?, card_type = ?," +
-		" card_number = ?, receipt = ?, reason = ?, withdrawn = ?, resolved_by = ? WHERE seq = ?"
+		" card_number = ?, receipt = ?, reason = ?, withdrawn = ?, resolved_by = ? WHERE "
 )
 
 // AcceptPayment appends the request to the queue of its register's terminal.
@@ -232,7 +230,9 @@ func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing
 				"payment %q is %s: only a queued payment can be withdrawn", id, p.State)
 		}
 		p.Result = pairing.Result{Outcome: tillroute.Cancelled, Reason: reason}
-		return end(ctx, c, p, true)
+		p.State, p.EndedAt = pairing.Done, c.now
+		_, err = end(ctx, c, ending{result: p.Result, withdrawn: true}, "seq = ?", p.Seq)
+		return p, err
 	})
 }
 
@@ -258,21 +258,30 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 			p.Result.Amount = p.Amount
 		}
 		p.Result.TransactionID = cmp.Or(r.TransactionID, p.Result.TransactionID, p.Handle.TransactionID)
-		return end(ctx, c, p, false)
+		p.State, p.EndedAt = pairing.Done, c.now
+		_, err = end(ctx, c, ending{result: p.Result, resolvedBy: p.ResolvedBy}, "seq = ?", p.Seq)
+		return p, err
 	})
 }
 
-// end writes p.Result, which takes the payment out of its queue, and returns the payment as stored.
-func end(ctx context.Context, c *conn, p pairing.Payment, withdrawn bool) (pairing.Payment, error) {
-	p.State, p.EndedAt = pairing.Done, c.now
-	if p.Result.Outcome == tillroute.Unknown {
-		p.State = pairing.Parked
+// ending is what is written when a payment has ended: what the terminal's side says of it, and what isn't for it to say.
+type ending struct {
+	result     pairing.Result
+	withdrawn  bool
+	resolvedBy string
+}
+
+// end ends the payment that the condition is true of, which takes it out of its queue. It returns how many there were.
+func end(ctx context.Context, c *conn, e ending, where string, args ...driver.Value) (int64, error) {
+	state := pairing.Done
+	if e.result.Outcome == tillroute.Unknown {
+		state = pairing.Parked
 	}
-	r := p.Result
-	_, err := c.exec(ctx, endPayment, string(p.State), c.timeNow(), r.Outcome.String(),
-		amountText(r.Amount), amountText(r.Surcharge), amountText(r.Tip), r.TransactionID, r.AuthCode, r.Acquirer,
-		r.CardType, r.CardNumber, r.Receipt, r.Reason, withdrawn, p.ResolvedBy, p.Seq)
-	return p, err
+	r := e.result
+	return c.exec(ctx, endPayment+where, append([]driver.Value{
+		string(state), c.timeNow(), r.Outcome.String(), amountText(r.Amount), amountText(r.Surcharge), amountText(r.Tip),
+		r.TransactionID, r.AuthCode, r.Acquirer, r.CardType, r.CardNumber, r.Receipt, r.Reason, e.withdrawn, e.resolvedBy,
+	}, args...)...)
 }
 
 func noPayment(id string) error {

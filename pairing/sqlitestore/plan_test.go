@@ -38,7 +38,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	}{
 		{"claim", selectHead, []string{"payments_turn (provider=? AND serial=?)", "payments_open (provider=? AND serial=?)"}},
 		{"held", selectHeld, []string{"INTEGER PRIMARY KEY"}},
-		{"end", endPayment, []string{"INTEGER PRIMARY KEY"}},
+		{"end", endPayment + isHeld, []string{"INTEGER PRIMARY KEY"}},
 		{"lookup", selectPayment, []string{"sqlite_autoindex_payments_1 (id=?)"}},
 		{"ahead", countAhead, []string{
 			"payments_turn (provider=? AND serial=?)", "payments_open (provider=? AND serial=? AND seq<?)",
