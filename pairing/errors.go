@@ -7,8 +7,9 @@ import (
 	"github.com/tillroute/tillroute"
 )
 
-// The causes that programs most often want to tell apart. Each comes wrapped in a [*tillroute.Error] with a kind
-// and a text for people; ask with errors.Is.
+// The causes that programs most often want to tell apart. Each comes wrapped in a [*tillroute.Error] with a text for
+// people; ask with errors.Is. ErrNotPaired and ErrWrongCode are of kind NotFound, ErrTooManyTries is RateLimited, and
+// the others are Conflicts.
 var (
 	// ErrNotPaired is a payment for a register that has no terminal.
 	ErrNotPaired = errors.New("the register is not paired with a terminal: pair it first")

@@ -179,7 +179,7 @@ type Deliveries interface {
 	FailDelivery(ctx context.Context, d Delivery) error
 
 	// PurgeDeliveries forgets the deliveries that were finished, or abandoned, more than age ago, and returns how
-	// many. Senders repeat deliveries for days: keep at least 30.
+	// many. Senders repeat deliveries for days: keep at least 30. If it fails, some may have been forgotten already.
 	PurgeDeliveries(ctx context.Context, age time.Duration) (int, error)
 }
 
