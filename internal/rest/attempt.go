@@ -77,9 +77,12 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	} else {
 		r = r.WithContext(ctx)
 	}
-	if s.noReplay && r.Body == nil {
-		// net/http replays what has no body, or one that it can get again. This one is empty and neither.
-		r.Body = io.NopCloser(strings.NewReader(""))
+	if s.noReplay || s.op.Repeat == Never && looksReplayable(r.Header) {
+		// net/http replays what has no body, or one that it can get again. Now it is neither.
+		r.GetBody = nil
+		if r.Body == nil {
+			r.Body = io.NopCloser(strings.NewReader(""))
+		}
 	}
 	start := time.Now()
 	response, err := t.next.RoundTrip(r)
@@ -115,6 +118,11 @@ func logAttrs(c *Client, s *call) []slog.Attr {
 		slog.String("operation", s.op.Name),
 		slog.Int("attempt", s.attempts),
 	}
+}
+
+// looksReplayable reports whether net/http takes these headers for leave to repeat any request.
+func looksReplayable(h http.Header) bool {
+	return h["Idempotency-Key"] != nil || h["X-Idempotency-Key"] != nil
 }
 
 // way is what a transport reports about an attempt's way to the server.

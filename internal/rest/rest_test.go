@@ -638,6 +638,27 @@ func TestManyCallersShareAClient(t *testing.T) {
 	group.Wait()
 }
 
+func TestAPostIsNotReplayedBehindOurBack(t *testing.T) {
+	t.Parallel()
+	for _, body := range []any{nil, 7} {
+		for _, key := range []string{"Accept-Language", "Idempotency-Key", "X-Idempotency-Key"} {
+			var asked atomic.Int32
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if asked.Add(1) == 1 {
+					_, _ = io.WriteString(w, "{}") // The connection is kept, and used again.
+					return
+				}
+				hangUp(t, w)
+			}, nil)
+			header := tillroute.WithHeader(key, "k")
+			require.NoError(t, c.Do(t.Context(), &once, rest.Request{JSON: body}, nil, header))
+			require.ErrorIs(t, c.Do(t.Context(), &once, rest.Request{JSON: body}, nil, header), tillroute.ErrOutcomeUnknown)
+			require.EqualValues(t, 2, asked.Load(), "%s, body %v", key, body)
+		}
+	}
+}
+
 func TestAReadIsNotReplayedBehindOurBack(t *testing.T) {
 	t.Parallel()
 	for _, noReplay := range []bool{false, true} {
