@@ -60,9 +60,13 @@ func (s *Store) ClaimPayment(
 	return got.claim, got.ok, err
 }
 
-const selectHead = "SELECT fence, coalesce(lease_until, not_before), " + openColumns + " FROM payments WHERE seq = coalesce(" +
-	"(SELECT seq FROM payments WHERE provider = ? AND serial = ? AND " + hasTurn + ")," +
-	" (SELECT min(seq) FROM payments WHERE provider = ? AND serial = ? AND " + isOpen + "))"
+const (
+	selectTurn = "SELECT fence, coalesce(lease_until, not_before), " + openColumns +
+		" FROM payments WHERE provider = ? AND serial = ? AND " + hasTurn
+	// selectNext leaves out what a payment doesn't have before its turn has begun.
+	selectNext = "SELECT fence, " + requestColumns + ", identity, note, accepted_at" +
+		" FROM payments WHERE provider = ? AND serial = ? AND " + isOpen + " ORDER BY seq LIMIT 1"
+)
 
 func claim(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease time.Duration) (claimed, error) {
 	got := pairing.Claim{Owner: owner}
@@ -71,7 +75,17 @@ func claim(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease
 		got.Fence = r.int() + 1
 		notBefore = r.time()
 		got.Payment = scanOpen(r)
-	}, selectHead, t.Provider, t.Serial, t.Provider, t.Serial)
+	}, selectTurn, t.Provider, t.Serial)
+	if err == nil && !ok {
+		ok, err = c.one(ctx, func(r *row) {
+			got.Fence = r.int() + 1
+			got.Payment = pairing.Payment{Terminal: t, State: pairing.Queued}
+			scanRequest(r, &got.Payment)
+			got.Payment.Identity = r.secret()
+			got.Payment.Note = r.text()
+			got.Payment.AcceptedAt = r.time()
+		}, selectNext, t.Provider, t.Serial)
+	}
 	if err != nil || !ok || !c.passed(notBefore) {
 		return claimed{}, err
 	}

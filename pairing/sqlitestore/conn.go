@@ -22,7 +22,8 @@ type conn struct {
 	stmts  map[string]stmt
 	args   []driver.NamedValue
 	values []driver.Value
-	now    time.Time // when the transaction began, by SQLite's clock
+	now    time.Time    // when the transaction began, by SQLite's clock
+	nowSQL driver.Value // the same for the database
 }
 
 type stmt interface {
@@ -57,6 +58,7 @@ func (c *conn) begin(ctx context.Context) error {
 		c.rollback(ctx)
 		return err
 	}
+	c.nowSQL = timeText(c.now)
 	return nil
 }
 
@@ -241,7 +243,7 @@ const (
 func timeText(t time.Time) driver.Value { return t.UTC().Format(timeLayout) }
 
 // timeNow returns the time for the database.
-func (c *conn) timeNow() driver.Value { return timeText(c.now) }
+func (c *conn) timeNow() driver.Value { return c.nowSQL }
 
 // timeAfter returns when d, which counts as nothing if it is negative, will have passed.
 func (c *conn) timeAfter(d time.Duration) driver.Value { return timeText(c.now.Add(max(d, 0))) }
@@ -254,8 +256,12 @@ func (c *conn) passed(t time.Time) bool { return !c.now.Before(t) }
 
 // amountText writes an amount in full, with the decimals that it came with.
 func amountText(d decimal.Decimal) string {
-	if d.Exponent() < 0 {
+	switch {
+	case d == decimal.Decimal{}:
+		return "0"
+	case d.Exponent() < 0:
 		return d.StringFixed(-d.Exponent())
+	default:
+		return d.String()
 	}
-	return d.String()
 }

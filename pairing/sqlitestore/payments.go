@@ -19,16 +19,17 @@ const (
 	hasTurn  = "(" + inFlight + " OR not_before IS NOT NULL)"
 )
 
-// The columns of a payment: those that an open one may have, and those that come with its end.
+// The columns of a payment: those that each has, those that an open one may have, and those that come with its end.
 const (
-	openColumns = "seq, id, system, account, register, kind, amount, currency, reference, data," +
-		" provider, serial, identity, state, note, accepted_at, sent_at," +
+	requestColumns = "seq, id, system, account, register, kind, amount, currency, reference, data"
+	openColumns    = requestColumns +
+		", provider, serial, identity, state, note, accepted_at, sent_at," +
 		" handle_transaction_id, handle_token, handle_serial"
 	paymentColumns = openColumns + ", ended_at, outcome, charged, surcharge, tip," +
 		" transaction_id, auth_code, acquirer, card_type, card_number, receipt, reason, resolved_by"
 )
 
-func scanOpen(r *row) (p pairing.Payment) {
+func scanRequest(r *row, p *pairing.Payment) {
 	p.Seq = r.int()
 	p.ID = r.text()
 	p.Register.System = r.text()
@@ -39,6 +40,10 @@ func scanOpen(r *row) (p pairing.Payment) {
 	p.Currency = r.text()
 	p.Reference = r.text()
 	p.Data = r.bytes()
+}
+
+func scanOpen(r *row) (p pairing.Payment) {
+	scanRequest(r, &p)
 	p.Terminal.Provider = r.text()
 	p.Terminal.Serial = r.text()
 	p.Identity = r.secret()

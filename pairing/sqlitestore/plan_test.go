@@ -36,7 +36,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		name, query string
 		uses        []string
 	}{
-		{"claim", selectHead, []string{"payments_turn (provider=? AND serial=?)", "payments_open (provider=? AND serial=?)"}},
+		{"turn", selectTurn, []string{"payments_turn (provider=? AND serial=?)"}},
+		{"next", selectNext, []string{"payments_open (provider=? AND serial=?)"}},
 		{"held", selectHeld, []string{"INTEGER PRIMARY KEY"}},
 		{"end", endPayment + isHeld, []string{"INTEGER PRIMARY KEY"}},
 		{"lookup", selectPayment, []string{"sqlite_autoindex_payments_1 (id=?)"}},
