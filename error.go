@@ -122,8 +122,8 @@ type Error struct {
 	Attempts int
 	// Outcome is [Failed] if the request provably had no effect, and [Unknown] if it may have had.
 	Outcome Outcome
-	// Body is the beginning of the answer, up to 64 KiB. It is never printed: it may hold secrets.
-	Body []byte
+	// Body is the beginning of the answer, up to 64 KiB. No text or JSON of the error shows it: it may hold secrets.
+	Body []byte `json:"-"`
 	// Err is the cause, if there is one that a program may look for.
 	Err error
 }
@@ -185,10 +185,18 @@ func (e *Error) Format(f fmt.State, verb rune) {
 }
 
 // Unwrap returns Err.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // Is reports whether target is the sentinel of the error's kind, or [ErrOutcomeUnknown] and the outcome is unknown.
 func (e *Error) Is(target error) bool {
+	if e == nil {
+		return false
+	}
 	if target == ErrOutcomeUnknown {
 		return e.Outcome == Unknown
 	}

@@ -3,6 +3,7 @@ package tillroute_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -27,6 +28,10 @@ func TestErrorMatchesItsKindAndItsCause(t *testing.T) {
 	refused := &tillroute.Error{Kind: tillroute.KindConflict, Outcome: tillroute.Failed}
 	require.NotErrorIs(t, refused, tillroute.ErrOutcomeUnknown)
 
+	var none *tillroute.Error
+	require.NotErrorIs(t, none, tillroute.ErrNotFound)
+	require.NoError(t, errors.Unwrap(none))
+
 	// An error of no special kind matches no sentinel, not even a nil one.
 	require.NotErrorIs(t, &tillroute.Error{Outcome: tillroute.Failed}, nil)
 }
@@ -48,6 +53,10 @@ func TestErrorIsOneLineWithoutTheBody(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&logged, nil)).Error("failed", "error", err)
 	require.Contains(t, logged.String(), `"status":502`)
 	require.NotContains(t, logged.String(), "token")
+	encoded, jsonErr := json.Marshal(err)
+	require.NoError(t, jsonErr)
+	require.NotContains(t, string(encoded), "Ym9keQ") // "body" in base64
+	require.NotContains(t, string(encoded), "Body")
 	err.Message = strings.Repeat("é", 10_000)
 	require.Less(t, len(err.Error()), 1000)
 }

@@ -58,10 +58,14 @@ type attempts struct {
 
 func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := callOf(r.Context())
+	if s == nil {
+		return nil, notSent(r, errForeignRequest)
+	}
 	if err := r.Context().Err(); err != nil {
 		return nil, notSent(r, err)
 	}
 	s.attempts++
+	s.answered = false
 	ctx, cancel := context.WithTimeout(r.Context(), t.client.options.Timeout)
 	defer cancel()
 	// Their own variable for each attempt: a transport may still report on one that was given up.
@@ -88,9 +92,14 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err == nil {
 		err = t.client.readWhole(response)
+		s.answered = err == nil
 	}
 	if err != nil && !w.neverLeft() {
 		s.mayHaveArrived = true
+	}
+	if err == nil && (s.op.Repeat != Read || t.client.config.NoRedirects) {
+		// It won't be followed, so nobody needs to understand it.
+		response.Header.Del("Location")
 	}
 	t.log(ctx, s, response, err, time.Since(start))
 	if err != nil {
@@ -153,6 +162,9 @@ type notSentError struct{ err error }
 func (e *notSentError) Error() string { return e.err.Error() }
 func (e *notSentError) Unwrap() error { return e.err }
 
+// errForeignRequest is a request that middleware made anew: nobody knows any more what it is.
+var errForeignRequest = errors.New("middleware sent a request of its own: it must keep the context of the one that it was given")
+
 // errTooLarge is an answer beyond the limit.
 var errTooLarge = errors.New("the answer is larger than the limit set by HTTP.MaxBody")
 
@@ -182,6 +194,9 @@ func (c *Client) readWhole(response *http.Response) error {
 
 // readBody returns the body of a response, which middleware may have replaced.
 func (c *Client) readBody(response *http.Response) ([]byte, error) {
+	if response.Body == nil {
+		return nil, nil
+	}
 	if w, ok := response.Body.(*whole); ok {
 		return w.body, nil
 	}

@@ -21,10 +21,22 @@ func (c *Client) fail(s *call, e *tillroute.Error) *tillroute.Error {
 		if len(secret) >= 6 {
 			e.Message = strings.ReplaceAll(e.Message, secret, "[redacted]")
 			e.Code = strings.ReplaceAll(e.Code, secret, "[redacted]")
+			if e.Err != nil && strings.Contains(e.Err.Error(), secret) {
+				e.Err = &redactedError{strings.ReplaceAll(e.Err.Error(), secret, "[redacted]"), e.Err}
+			}
 		}
 	}
 	return e
 }
+
+// redactedError is an error whose text had a secret in it.
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string        { return e.text }
+func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
 
 // transportError is a call that got no answer.
 func (c *Client) transportError(ctx context.Context, s *call, err error) *tillroute.Error {
@@ -34,7 +46,7 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 		err = outer.Err
 	}
 	e := &tillroute.Error{Outcome: tillroute.Failed, Err: err}
-	if s.mayHaveArrived {
+	if s.mayHaveArrived || s.answered {
 		e.Outcome = s.outcome(tillroute.Unknown)
 	}
 	var notSent *notSentError
@@ -47,12 +59,21 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 		}
 	case errors.As(err, &notSent):
 		if inner, ok := errors.AsType[*tillroute.Error](notSent.err); ok {
-			e.Kind = inner.Kind
+			// Whatever it leaves open, this call has had no effect.
+			harmless := *inner
+			harmless.Outcome = tillroute.Failed
+			e.Kind, notSent.err = inner.Kind, &harmless
 		}
 		e.Err, e.Message = notSent.err, "no request was sent"
 	case errors.Is(err, errTooLarge):
 		e.Kind, e.Err = tillroute.KindDecode, nil
 		e.Message = fmt.Sprintf("%s (%d bytes)", errTooLarge, c.options.MaxBody)
+	case s.answered:
+		e.Kind, e.Message = tillroute.KindDecode, "the answer came and could not be used"
+		if s.op.Repeat == Read {
+			// A redirect to an address that is none, most likely; the cause would show it.
+			e.Err = nil
+		}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e.Kind, e.Message = tillroute.KindTimeout, fmt.Sprintf("no answer within %s", c.options.Timeout)
 	case s.mayHaveArrived && !unreachable(err):

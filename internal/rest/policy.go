@@ -36,7 +36,7 @@ func (c *Client) checkRedirect(r *http.Request, via []*http.Request) error {
 // "later" or on a lost answer if the operation is safe to repeat, never otherwise.
 func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
 	s := callOf(ctx)
-	if ctx.Err() != nil || s.attempts > c.options.Retries || !c.worthwhile(ctx, s, response, err) {
+	if s == nil || ctx.Err() != nil || s.attempts > c.options.Retries || !c.worthwhile(ctx, s, response, err) {
 		return false, nil //nolint:nilerr // the attempt's own error comes back all the same.
 	}
 	attrs := logAttrs(c, s)
@@ -49,7 +49,7 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 
 func (c *Client) worthwhile(ctx context.Context, s *call, response *http.Response, err error) bool {
 	if err != nil {
-		return !permanent(err) && (s.op.Repeat != Never || !s.mayHaveArrived)
+		return !permanent(err) && !s.answered && (s.op.Repeat != Never || !s.mayHaveArrived)
 	}
 	return c.later(ctx, s, response)
 }

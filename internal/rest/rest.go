@@ -175,6 +175,9 @@ func withDefaults(o tillroute.HTTPOptions) (tillroute.HTTPOptions, error) {
 	if o.UserAgent == "" {
 		o.UserAgent = "tillroute-go"
 	}
+	if err := checkHeader(http.Header{"User-Agent": {o.UserAgent}}); err != nil {
+		return o, fmt.Errorf("HTTP.UserAgent: %w", err)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -190,7 +193,9 @@ func (c *Client) BaseURL() *url.URL { return c.base }
 func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts ...tillroute.CallOption) error {
 	var options tillroute.Call
 	for _, set := range opts {
-		set(&options)
+		if set != nil {
+			set(&options)
+		}
 	}
 	s := &call{op: op, secrets: r.Secrets, anonymous: r.Anonymous, noReplay: r.NoReplay}
 	request, err := c.newRequest(ctx, s, r, options.Header)
@@ -227,7 +232,9 @@ type call struct {
 	anonymous bool
 	noReplay  bool
 	attempts  int
-	// mayHaveArrived says that some attempt may have reached the server.
+	// answered says that the current attempt got an answer, whatever became of it on its way up.
+	answered bool
+	// mayHaveArrived says that some attempt without an answer, or with one that leaves it open, may have been processed.
 	mayHaveArrived bool
 }
 
@@ -280,6 +287,9 @@ func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http
 		request.Body, request.GetBody = reader(s.body), func() (readCloser, error) { return reader(s.body), nil }
 		request.ContentLength = int64(len(s.body))
 	}
+	if err := checkHeader(header); err != nil {
+		return nil, err
+	}
 	maps.Copy(request.Header, header)
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
@@ -287,6 +297,21 @@ func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", c.options.UserAgent)
 	return request, nil
+}
+
+// checkHeader refuses what can't be sent. The transport would too, in a way that leaves open whether it was sent.
+func checkHeader(header http.Header) error {
+	for key, values := range header {
+		if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }) {
+			return fmt.Errorf("%q can't be the name of a header", key)
+		}
+		for _, value := range values {
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return fmt.Errorf("the value of the header %s has characters that can't be sent", key)
+			}
+		}
+	}
+	return nil
 }
 
 // fill puts the arguments into the path. An argument is one path segment: it can't be empty or climb.

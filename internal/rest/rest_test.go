@@ -505,10 +505,13 @@ func TestFailingToAuthorizeSendsNothing(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	c := serve(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) }, func(config *rest.Config) {
-		config.Authorize = func(*http.Request, []byte) error { return errors.New("there is no token") }
+		config.Authorize = func(*http.Request, []byte) error {
+			return &tillroute.Error{Kind: tillroute.KindTimeout, Message: "there is no token"} // Whatever became of the refresh.
+		}
 	})
 	err := c.Do(t.Context(), &once, rest.Request{JSON: 1}, nil)
 	require.ErrorContains(t, err, "there is no token")
+	require.ErrorIs(t, err, tillroute.ErrTimeout)
 	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 	require.Zero(t, asked.Load())
 }
@@ -636,6 +639,66 @@ func TestManyCallersShareAClient(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+func TestAnAnswerThatCannotBeUsedIsNoReasonToSendAgain(t *testing.T) {
+	t.Parallel()
+	for _, location := range []string{"https://%%/?token=s3cr3t", "http://exa mple/?token=s3cr3t", ":s3cr3t"} {
+		var asked atomic.Int32
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.Header()["Location"] = []string{location}
+			w.WriteHeader(http.StatusFound)
+		}, nil)
+		err := c.Do(t.Context(), &once, rest.Request{JSON: 1}, nil)
+		require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+		require.EqualValues(t, 1, asked.Load())
+		require.NotContains(t, err.Error(), "s3cr3t")
+		err = c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, nil)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "s3cr3t")
+	}
+	var asked atomic.Int32
+	picky := func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if _, err := next.RoundTrip(r); err != nil {
+				return nil, err
+			}
+			return nil, errors.New("middleware didn't like the answer")
+		})
+	}
+	c := serve(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) }, func(config *rest.Config) {
+		config.HTTP.Middleware = []tillroute.Middleware{picky}
+	})
+	err := c.Do(t.Context(), &once, rest.Request{JSON: 1}, nil)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.ErrorContains(t, err, "didn't like")
+	require.EqualValues(t, 1, asked.Load())
+}
+
+func TestWhatCannotBeSentIsRefused(t *testing.T) {
+	t.Parallel()
+	c := client(t, "http://127.0.0.1:1", nil)
+	for _, option := range []tillroute.CallOption{
+		tillroute.WithHeader("X A", "v"), tillroute.WithHeader("", "v"), tillroute.WithHeader("X-A", "a\r\nX-B: b"), tillroute.WithHeader("X-A", "a\x00"),
+	} {
+		err := c.Do(t.Context(), &once, rest.Request{}, nil, option, nil)
+		require.ErrorIs(t, err, tillroute.ErrInvalid)
+		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	}
+	_, err := rest.New(rest.Config{System: "demo", BaseURL: "https://x", HTTP: tillroute.HTTPOptions{UserAgent: "a\nb"}})
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+}
+
+func TestMiddlewareThatLosesTheContextIsTold(t *testing.T) {
+	t.Parallel()
+	c := client(t, "http://127.0.0.1:1", func(config *rest.Config) {
+		config.HTTP.Middleware = []tillroute.Middleware{func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(r.WithContext(t.Context())) })
+		}}
+	})
+	err := c.Do(t.Context(), &once, rest.Request{}, nil)
+	require.ErrorContains(t, err, "it must keep the context")
 }
 
 func TestAPostIsNotReplayedBehindOurBack(t *testing.T) {
