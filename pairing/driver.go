@@ -16,7 +16,7 @@ type Driver interface {
 	// Failed. Every other error means that the payment may have been started, and its outcome is Unknown.
 	//
 	// The context is not that of the caller who submitted the payment, and it doesn't end when the router is told to
-	// stop: what was begun is carried through. Bound the time it takes.
+	// stop: what was begun is carried through. It ends after Config.StartTimeout.
 	Start(ctx context.Context, p Payment) (Handle, error)
 
 	// Await follows a payment that was started, by its Handle, until its outcome is known or can no longer be
@@ -60,7 +60,8 @@ type Link struct {
 // Finder is implemented by drivers that can look up, by the payment's own ID, whether a terminal has taken it.
 type Finder interface {
 	// Find returns the handle of a payment that may have been started. An error of kind NotFound, with outcome
-	// Failed, says that provably it was not.
+	// Failed, says that provably it was not, and that what may still be on its way won't be taken either. One that
+	// may pass (Unavailable, Timeout, RateLimited, Busy) is tried again for a minute.
 	Find(ctx context.Context, p Payment) (Handle, error)
 }
 

@@ -27,9 +27,11 @@ type leaseKeeper struct {
 func (r *Router) keepLease(ctx context.Context, claim Claim) *leaseKeeper {
 	l := &leaseKeeper{
 		claim: claim,
-		note:  claim.Payment.Note,
 		ended: make(chan struct{}),
 		noted: make(chan struct{}, 1),
+	}
+	if !claim.Fresh {
+		l.note = claim.Payment.Note
 	}
 	l.ctx, l.lost = context.WithCancel(ctx)
 	kept, quit := context.WithCancel(context.WithoutCancel(ctx))
@@ -79,7 +81,7 @@ func (l *leaseKeeper) report(note string) {
 	}
 }
 
-// stop ends the renewing, and returns when no renewal is under way any more.
+// stop ends the renewing, and returns when no renewal is under way any more. It may be called again.
 func (l *leaseKeeper) stop() {
 	l.quit()
 	l.lost()

@@ -68,13 +68,20 @@ func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairi
 		return Pairing{}, err
 	}
 	// The provider has made the link: giving up now because the caller did would only hide it.
-	return r.store.PutPairing(context.WithoutCancel(ctx), Pairing{
+	p, err := r.store.PutPairing(context.WithoutCancel(ctx), Pairing{
 		Register:     request.Register,
 		Terminal:     link.Terminal,
 		RegisterName: request.RegisterName,
 		TerminalName: link.TerminalName,
 		Identity:     link.Identity,
 	}, -1)
+	if err != nil {
+		return Pairing{}, &tillroute.Error{
+			System: system, Operation: "Pair", Kind: tillroute.KindUnavailable, Outcome: tillroute.Unknown, Err: err,
+			Message: request.Provider + " has paired " + request.Register.String() + ", but this could not be written down: pair it again",
+		}
+	}
+	return p, nil
 }
 
 // PairTerminal pairs a register with a terminal that is known by its serial number, without a code. Whoever may

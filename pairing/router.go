@@ -34,8 +34,11 @@ type Config struct {
 	// outcomes that they learned. Defaults to 1 s.
 	PollInterval time.Duration
 	// BusyDelay is how long a payment waits before it is tried again at a terminal that said it is busy, unless
-	// the terminal's side asked for longer. Defaults to 2 s.
+	// the terminal's side asked for longer, up to a minute. Defaults to 2 s.
 	BusyDelay time.Duration
+	// StartTimeout bounds what a driver's Start may take; what it has not said by then is unknown. Defaults to 1 min.
+	// It may be longer than Lease, which is renewed meanwhile.
+	StartTimeout time.Duration
 	// CodeTTL is how long a pairing code that we issue is valid. Defaults to 5 min.
 	CodeTTL time.Duration
 	// CodeTries is how many wrong pairing codes an account may type within CodeWindow. Defaults to 10 in 10 min.
@@ -47,7 +50,8 @@ type Config struct {
 }
 
 // Router accepts payments, keeps them in order for each terminal, and hands each to its terminal at most once. It
-// is safe for concurrent use. Payments are worked on only while [Router.Run] runs, on this node or on another.
+// is safe for concurrent use. Payments are worked on only while [Router.Run] runs, on this node or on another. [New]
+// makes one; the zero value is not usable.
 type Router struct {
 	config  Config
 	store   Store
@@ -83,6 +87,7 @@ func New(c Config) (*Router, error) {
 		{"Lease", &c.Lease, 15 * time.Second, 200 * time.Millisecond},
 		{"PollInterval", &c.PollInterval, time.Second, time.Millisecond},
 		{"BusyDelay", &c.BusyDelay, 2 * time.Second, time.Millisecond},
+		{"StartTimeout", &c.StartTimeout, time.Minute, time.Second},
 		{"CodeTTL", &c.CodeTTL, 5 * time.Minute, time.Second},
 		{"CodeWindow", &c.CodeWindow, 10 * time.Minute, time.Second},
 	} {
@@ -144,7 +149,10 @@ func (r *Router) Submit(ctx context.Context, request Request) (Payment, error) {
 	if r.drivers[p.Terminal.Provider] == nil {
 		reason := "no driver serves the terminals of " + p.Terminal.Provider
 		if _, err := r.store.WithdrawPayment(ctx, p.ID, reason); err != nil {
-			return p, err
+			return p, &tillroute.Error{
+				System: system, Operation: operation, Kind: tillroute.KindUnavailable, Outcome: tillroute.Unknown, Err: err,
+				Message: "payment " + quote(p.ID) + " was accepted, but " + reason + " here, and it could not be withdrawn",
+			}
 		}
 		return Payment{}, tillroute.Invalid(system, operation, "payment %q: %s: add it to Config.Drivers", p.ID, reason)
 	}

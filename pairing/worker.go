@@ -172,8 +172,12 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 			if err != nil || end.left {
 				return err
 			}
+			if end.requeued && end.delay > 0 {
+				// Nobody sleeps on the queue meanwhile: should its head be withdrawn, the next one goes ahead.
+				time.AfterFunc(end.delay, func() { r.kick(t) })
+				return nil
+			}
 			if end.requeued {
-				pause(ctx, end.delay)
 				break
 			}
 			began = time.Now()
@@ -239,13 +243,14 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 			return Handle{}, &end, err
 		}
 		r.log.LogAttrs(ctx, slog.LevelInfo, "payment is being sent", attrs(p)...)
-		handle, err := guard(func() (Handle, error) { return driver.Start(context.WithoutCancel(ctx), p) })
+		handle, err := r.handOver(ctx, driver, p)
 		if err == nil {
 			return handle, nil, nil
 		}
-		if known, ok := errors.AsType[*tillroute.Error](err); ok && known.Outcome == tillroute.Failed {
+		if known, ok := errors.AsType[*tillroute.Error](err); ok && known != nil && !errors.Is(err, tillroute.ErrOutcomeUnknown) {
 			if known.Kind == tillroute.KindBusy {
-				end, err := r.requeue(ctx, claim, max(r.config.BusyDelay, known.RetryAfter), "the terminal is busy")
+				delay := max(r.config.BusyDelay, min(known.RetryAfter, maxBusyDelay))
+				end, err := r.requeue(ctx, claim, delay, "the terminal is busy")
 				return Handle{}, &end, err
 			}
 			return Handle{}, &ending{result: Result{Outcome: tillroute.Failed, Reason: err.Error()}}, nil
@@ -258,8 +263,18 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 	if err == nil {
 		return handle, nil, nil
 	}
-	end := r.notFound(ctx, p, err, why)
+	end := r.notFound(ctx, claim, err, why)
 	return Handle{}, &end, nil
+}
+
+// maxBusyDelay is how long a terminal's side may ask us to wait: people stand in front of it.
+const maxBusyDelay = time.Minute
+
+// handOver starts the payment. A stop of the router doesn't interrupt it.
+func (r *Router) handOver(ctx context.Context, driver Driver, p Payment) (Handle, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.StartTimeout)
+	defer cancel()
+	return guard(func() (Handle, error) { return driver.Start(ctx, p) })
 }
 
 // reason is the first line of an error: what follows is for the log.
@@ -275,13 +290,17 @@ func (r *Router) follow(ctx context.Context, lease *leaseKeeper, p Payment) (end
 	if lease.ctx.Err() != nil && (err != nil || result.Outcome == tillroute.Unknown) {
 		// The router stops, or another node has taken over: the handle is written down, it goes on from there.
 		if ctx.Err() != nil {
+			lease.stop() // Or a renewal that is under way would undo the release.
 			return ending{left: true}, r.release(ctx, lease.claim)
 		}
 		return ending{left: true}, nil
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		result = Result{Outcome: tillroute.Unknown, Reason: "following it failed: " + reason(err)}
 		r.complain(ctx, "payment "+p.ID+" can't be followed", err)
+	case result.Outcome > tillroute.Failed:
+		result.Outcome, result.Reason = tillroute.Unknown, "the driver tells of an outcome that there isn't; "+result.Reason
 	}
 	if result.TransactionID == "" {
 		result.TransactionID = p.Handle.TransactionID
@@ -289,25 +308,45 @@ func (r *Router) follow(ctx context.Context, lease *leaseKeeper, p Payment) (end
 	return ending{result: result}, nil
 }
 
+// findTime is how long a provider that can't be reached is asked again for a payment.
+const findTime = time.Minute
+
 // find asks the driver whether a payment that may have been sent was started.
 func (r *Router) find(ctx context.Context, driver Driver, p Payment) (Handle, error) {
 	finder, ok := driver.(Finder)
 	if !ok {
 		return Handle{}, errCannotFind
 	}
-	return guard(func() (Handle, error) { return finder.Find(ctx, p) })
+	for end := time.Now().Add(findTime); ; pause(ctx, r.config.PollInterval) {
+		handle, err := guard(func() (Handle, error) { return finder.Find(ctx, p) })
+		if err == nil || !passing(err) || ctx.Err() != nil || time.Now().After(end) {
+			return handle, err
+		}
+	}
+}
+
+// passing reports whether an error may pass by itself.
+func passing(err error) bool {
+	for _, kind := range []error{tillroute.ErrUnavailable, tillroute.ErrTimeout, tillroute.ErrRateLimited, tillroute.ErrBusy} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 var errCannotFind = errors.New("the terminal's provider can't be asked")
 
 // notFound decides about a payment that may have been sent and whose handle can't be had.
-func (r *Router) notFound(ctx context.Context, p Payment, err error, why string) ending {
+func (r *Router) notFound(ctx context.Context, claim Claim, err error, why string) ending {
+	p := claim.Payment
 	if ctx.Err() != nil && !errors.Is(err, errCannotFind) {
 		// The look-up was cut short: the lease runs out and the next worker looks again.
 		return ending{left: true}
 	}
 	known, ok := errors.AsType[*tillroute.Error](err)
-	if ok && known.Kind == tillroute.KindNotFound && known.Outcome == tillroute.Failed {
+	// Of a payment that somebody else was sending it proves nothing: they may have stalled, and send it yet.
+	if ok && known != nil && claim.Fresh && known.Kind == tillroute.KindNotFound && !errors.Is(err, tillroute.ErrOutcomeUnknown) {
 		return ending{result: Result{Outcome: tillroute.Failed, Reason: why + "; the terminal's provider has not seen it"}}
 	}
 	if !errors.Is(err, errCannotFind) {
@@ -368,7 +407,7 @@ func (r *Router) release(ctx context.Context, claim Claim) error {
 
 // finish writes the outcome and claims the next payment in the same write.
 func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next Claim, ok bool, err error) {
-	if result.Outcome == tillroute.Approved && result.Amount.IsZero() {
+	if result.Outcome == tillroute.Approved && !result.Amount.IsPositive() {
 		result.Amount = claim.Payment.Amount
 	}
 	lease := r.config.Lease
