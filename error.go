@@ -123,10 +123,16 @@ type Error struct {
 	// Outcome is [Failed] if the request provably had no effect, and [Unknown] if it may have had.
 	Outcome Outcome
 	// Body is the beginning of the answer, up to 64 KiB. No text or JSON of the error shows it: it may hold secrets.
-	Body []byte `json:"-"`
+	Body Body `json:"-"`
 	// Err is the cause, if there is one that a program may look for.
 	Err error
 }
+
+// Body is the text of an answer. Every way to print it gives its length alone; string(body) gives the text.
+type Body []byte
+
+// Format writes how long the body is, whatever the verb.
+func (b Body) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "[%d bytes]", len(b)) }
 
 // Error returns one line without bodies, URLs and credentials.
 func (e *Error) Error() string {

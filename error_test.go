@@ -48,6 +48,10 @@ func TestErrorIsOneLineWithoutTheBody(t *testing.T) {
 		require.NotContains(t, text, "\n", verb)
 		require.NotContains(t, text, "\x1b", verb)
 	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		require.NotContains(t, fmt.Sprintf(verb, *err), "116 104 101", verb)
+		require.Contains(t, fmt.Sprintf(verb, struct{ E tillroute.Error }{*err}), "[20 bytes]", verb)
+	}
 	require.Equal(t, "xseries: Registers.Get: unavailable (status 502): first second [31m", err.Error())
 	var logged strings.Builder
 	slog.New(slog.NewJSONHandler(&logged, nil)).Error("failed", "error", err)

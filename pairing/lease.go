@@ -69,6 +69,7 @@ func (l *leaseKeeper) run(ctx context.Context, r *Router) {
 
 // report passes on what the driver says, at once.
 func (l *leaseKeeper) report(note string) {
+	note = cleanText(note, maxText)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if note == l.note {

@@ -18,7 +18,7 @@ import (
 // guessed wrong too often, ErrTooManyTries. A code may be typed in any case, with spaces and dashes.
 func (r *Router) Pair(ctx context.Context, request PairRequest) (Pairing, error) {
 	const operation = "Pair"
-	if err := errors.Join(checkRegister(request.Register), checkText("the register's name", request.RegisterName, 0)); err != nil {
+	if err := errors.Join(checkRegister(request.Register), checkName("the register's name", request.RegisterName)); err != nil {
 		return Pairing{}, tillroute.Invalid(system, operation, "%s", err)
 	}
 	if strings.TrimSpace(request.Code) == "" {
@@ -67,12 +67,18 @@ func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairi
 	if err != nil {
 		return Pairing{}, err
 	}
+	if link.Terminal.Provider != request.Provider || checkText("the serial", link.Terminal.Serial, 1) != nil {
+		return Pairing{}, &tillroute.Error{
+			System: system, Operation: "Pair", Kind: tillroute.KindDecode, Outcome: tillroute.Unknown,
+			Message: "the driver of " + request.Provider + " named the terminal " + quote(link.Terminal.String()) + ", which can't be",
+		}
+	}
 	// The provider has made the link: giving up now because the caller did would only hide it.
 	p, err := r.store.PutPairing(context.WithoutCancel(ctx), Pairing{
 		Register:     request.Register,
 		Terminal:     link.Terminal,
 		RegisterName: request.RegisterName,
-		TerminalName: link.TerminalName,
+		TerminalName: cleanText(link.TerminalName, maxText),
 		Identity:     link.Identity,
 	}, -1)
 	if err != nil {
@@ -89,7 +95,7 @@ func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairi
 func (r *Router) PairTerminal(ctx context.Context, p Pairing) (Pairing, error) {
 	const operation = "PairTerminal"
 	if err := errors.Join(checkRegister(p.Register), checkText("the terminal's serial", p.Terminal.Serial, 1),
-		checkText("the register's name", p.RegisterName, 0), checkText("the terminal's name", p.TerminalName, 0)); err != nil {
+		checkName("the register's name", p.RegisterName), checkName("the terminal's name", p.TerminalName)); err != nil {
 		return Pairing{}, tillroute.Invalid(system, operation, "%s", err)
 	}
 	if r.drivers[p.Terminal.Provider] == nil {
@@ -129,7 +135,7 @@ const (
 // terminal's earlier codes, so a terminal refreshes its code by asking for another. The name is for people.
 func (r *Router) IssueCode(ctx context.Context, t Terminal, name string) (Code, error) {
 	const operation = "IssueCode"
-	if err := errors.Join(checkText("the terminal's serial", t.Serial, 1), checkText("the terminal's name", name, 0)); err != nil {
+	if err := errors.Join(checkText("the terminal's serial", t.Serial, 1), checkName("the terminal's name", name)); err != nil {
 		return Code{}, tillroute.Invalid(system, operation, "%s", err)
 	}
 	if r.drivers[t.Provider] == nil {

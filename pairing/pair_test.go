@@ -78,6 +78,27 @@ func TestGuessingEnds(t *testing.T) {
 	})
 }
 
+func TestAnIdentityIsForItsProviderAlone(t *testing.T) {
+	here, elsewhere := &remote{park: &park{}}, &remote{park: &park{}}
+	router, err := pairing.New(pairing.Config{Store: newStore(t), Drivers: map[string]pairing.Driver{provider: here, "elsewhere": elsewhere}})
+	require.NoError(t, err)
+	_, err = router.Pair(t.Context(), pairing.PairRequest{Register: register(1), Provider: provider, Code: "1234"})
+	require.NoError(t, err)
+	_, _ = router.Pair(t.Context(), pairing.PairRequest{Register: register(1), Provider: "elsewhere", Code: "1234"})
+	require.Empty(t, elsewhere.asked[0].Identity)
+}
+
+func TestNamesMayBeOfAnyScript(t *testing.T) {
+	router, err := pairing.New(pairing.Config{Store: newStore(t), Drivers: map[string]pairing.Driver{provider: &park{}}})
+	require.NoError(t, err)
+	for _, name := range []string{"Till\u00a01", "می\u200cخواهم", "👩\u200d🍳", "Kas\u00adse"} {
+		_, err := router.PairTerminal(t.Context(), pairing.Pairing{
+			Register: register(1), Terminal: pairing.Terminal{Provider: provider, Serial: "T1"}, RegisterName: name,
+		})
+		require.NoError(t, err, "%q", name)
+	}
+}
+
 func TestPairRefusesNonsense(t *testing.T) {
 	router, err := pairing.New(pairing.Config{Store: newStore(t), Drivers: map[string]pairing.Driver{provider: &park{}}})
 	require.NoError(t, err)
@@ -109,6 +130,9 @@ type remote struct {
 
 func (r *remote) Pair(_ context.Context, request pairing.PairRequest) (pairing.Link, error) {
 	r.asked = append(r.asked, request)
+	if request.Code == "garbage" {
+		return pairing.Link{}, nil
+	}
 	if request.Code != "1234" {
 		return pairing.Link{}, &tillroute.Error{System: provider, Kind: tillroute.KindInvalid, Message: "invalid code", Outcome: tillroute.Failed}
 	}
@@ -136,6 +160,13 @@ func TestAProviderThatPairsOnItsOwnSide(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, p, kept, "a failed attempt changes nothing")
 		require.Equal(t, tillroute.Secret("fresh"), r.asked[1].Identity, "the provider knows the register by this already")
+
+		attempt.Code = "garbage"
+		_, err = router.Pair(t.Context(), attempt)
+		require.ErrorIs(t, err, tillroute.ErrDecode)
+		kept, err = router.Pairing(t.Context(), register(1))
+		require.NoError(t, err)
+		require.Equal(t, p, kept)
 
 		attempt.Code = "1234"
 		again, err := router.Pair(t.Context(), attempt)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -13,13 +14,15 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 
 	"github.com/tillroute/tillroute"
 )
 
 // Config configures a [Router].
 type Config struct {
-	// Store keeps everything. Required. The router does not close it.
+	// Store keeps everything. Required. The router does not close it: end Run's context, wait until Run has returned,
+	// and close the store then.
 	Store Store
 	// Drivers move the money, by the Provider of the terminals that they serve. Required. Every node on one store
 	// needs the same providers.
@@ -75,7 +78,7 @@ func New(c Config) (*Router, error) {
 		problems = append(problems, "Drivers is empty: name a driver for each provider")
 	}
 	for provider, driver := range c.Drivers {
-		if provider == "" || driver == nil {
+		if provider == "" || driver == nil || isNil(driver) {
 			problems = append(problems, "Drivers has an entry without a provider or without a driver")
 		}
 	}
@@ -123,6 +126,12 @@ func New(c Config) (*Router, error) {
 }
 
 const system = "pairing"
+
+// isNil reports whether a driver is a nil pointer, which is not the same as no driver.
+func isNil(d Driver) bool {
+	v := reflect.ValueOf(d)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
 
 // Submit accepts a payment for the terminal that its register is paired with, and returns it as it was written
 // down. From then on it is not lost, and it is sent at most once. Submitting the same request again returns the
@@ -197,6 +206,9 @@ func (r *Router) wait(ctx context.Context, last Payment) (Payment, error) {
 			unknown.Kind, unknown.Err = tillroute.KindUnavailable, err
 		}
 		unknown.Message = "payment " + quote(last.ID) + " goes on: wait for it again"
+		if last.State == "" {
+			unknown.Message = "payment " + quote(last.ID) + " was not looked up in time; if it was accepted it goes on: wait for it again"
+		}
 		return last, unknown
 	}
 	if last.State == Parked {
@@ -217,7 +229,18 @@ func (r *Router) Payment(ctx context.Context, id string) (Payment, error) {
 // stands, and Wait tells whether it was stopped in time. If the driver can't, the error is a Conflict: it can be
 // cancelled at the terminal alone.
 func (r *Router) Withdraw(ctx context.Context, id, reason string) (Payment, error) {
-	p, err := r.store.WithdrawPayment(ctx, id, reason)
+	var p, now Payment
+	var err, readErr error
+	// A terminal that answers busy may put the payment back into its queue between the two.
+	for range 3 {
+		p, err = r.store.WithdrawPayment(ctx, id, cleanText(reason, maxText))
+		if err == nil || !errors.Is(err, tillroute.ErrConflict) {
+			break
+		}
+		if now, readErr = r.store.Payment(ctx, id); readErr != nil || now.State != Queued {
+			break
+		}
+	}
 	if err == nil {
 		r.log.LogAttrs(ctx, slog.LevelInfo, "payment withdrawn", attrs(p)...)
 		r.hub.changed(p.Terminal)
@@ -227,10 +250,10 @@ func (r *Router) Withdraw(ctx context.Context, id, reason string) (Payment, erro
 	if !errors.Is(err, tillroute.ErrConflict) {
 		return Payment{}, err
 	}
-	p, readErr := r.store.Payment(ctx, id)
 	if readErr != nil {
 		return Payment{}, readErr
 	}
+	p = now
 	if !p.State.Open() {
 		return p, Errorf(tillroute.KindConflict, nil, "payment %q is over (%s): it can't be withdrawn", id, describe(p))
 	}
@@ -250,10 +273,15 @@ func (r *Router) Resolve(ctx context.Context, id string, resolution Resolution) 
 		return Payment{}, tillroute.Invalid(system, "Resolve", "payment %q: say how it ended: approved, declined, cancelled or failed", id)
 	case strings.TrimSpace(resolution.By) == "" || strings.TrimSpace(resolution.Reason) == "":
 		return Payment{}, tillroute.Invalid(system, "Resolve", "payment %q: say who decided (By) and how they know (Reason)", id)
-	case resolution.Amount.IsNegative():
-		return Payment{}, tillroute.Invalid(system, "Resolve", "payment %q: the amount %s is below zero", id, resolution.Amount)
 	}
-	p, err := r.store.ResolvePayment(ctx, id, resolution)
+	p, err := r.store.Payment(ctx, id)
+	if err != nil {
+		return Payment{}, err
+	}
+	if err := checkResolution(resolution, p.Currency); err != nil {
+		return Payment{}, tillroute.Invalid(system, "Resolve", "payment %q: %s", id, err)
+	}
+	p, err = r.store.ResolvePayment(ctx, id, resolution)
 	if err != nil {
 		return Payment{}, err
 	}
@@ -282,7 +310,7 @@ func check(request Request) error {
 	if err := checkText("the kind", string(request.Kind), 1); err != nil {
 		return err
 	}
-	if err := checkText("the reference", request.Reference, 0); err != nil {
+	if err := checkName("the reference", request.Reference); err != nil {
 		return err
 	}
 	if len(request.Data) > maxData {
@@ -322,6 +350,57 @@ func checkText(what, text string, least int) error {
 		return errors.New(what + " has characters that can't be printed")
 	}
 	return nil
+}
+
+// checkName accepts text for people of at most maxText characters, in any script: also with characters that join or
+// part others and are not seen themselves.
+func checkName(what, text string) error {
+	switch {
+	case utf8.RuneCountInString(text) > maxText:
+		return errors.New(what + " is longer than 200 characters")
+	case !utf8.ValidString(text):
+		return errors.New(what + " is not valid UTF-8")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New(what + " has control characters")
+	}
+	return nil
+}
+
+func checkResolution(r Resolution, currency string) error {
+	if r.Amount.IsZero() {
+		return errors.Join(checkName("By", r.By), checkName("Reason", r.Reason), checkName("the transaction ID", r.TransactionID))
+	}
+	if r.Outcome != tillroute.Approved {
+		return errors.New("it has an amount, and is not approved")
+	}
+	if _, err := tillroute.ToMinor(r.Amount, currency); err != nil {
+		return message(err)
+	}
+	if r.Amount.IsNegative() {
+		return errors.New("the amount " + clip(r.Amount.String()) + " is below zero")
+	}
+	r.Amount = decimal.Decimal{}
+	return checkResolution(r, currency)
+}
+
+// maxReceipt is more than any receipt has.
+const maxReceipt = 64 << 10
+
+// clean makes what a driver tells fit to be stored anywhere: valid UTF-8 without NUL, and not endless.
+func clean(r Result) Result {
+	for _, text := range []*string{&r.TransactionID, &r.AuthCode, &r.Acquirer, &r.CardType, &r.CardNumber} {
+		*text = cleanText(*text, maxText)
+	}
+	r.Receipt, r.Reason = cleanText(r.Receipt, maxReceipt), cleanText(r.Reason, 2000)
+	return r
+}
+
+func cleanText(text string, most int) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
 }
 
 func message(err error) error {

@@ -624,6 +624,11 @@ func TestInvariant7AnUnknownIsParkedForAPersonAndHoldsNoQueue(t *testing.T) {
 			{Outcome: tillroute.Approved, By: "Ana"},
 			{Outcome: tillroute.Approved, By: "Ana", Reason: "receipt", Amount: decimal.NewFromInt(-1)},
 			{Outcome: tillroute.Outcome(9), By: "Ana", Reason: "receipt"},
+			{Outcome: tillroute.Approved, By: "Ana", Reason: "receipt", Amount: decimal.New(1, 400)},
+			{Outcome: tillroute.Approved, By: "Ana", Reason: "receipt", Amount: decimal.New(1, -3)},
+			{Outcome: tillroute.Declined, By: "Ana", Reason: "receipt", Amount: decimal.New(1, 0)},
+			{Outcome: tillroute.Approved, By: "x\x00", Reason: "receipt"},
+			{Outcome: tillroute.Approved, By: "Ana", Reason: "\xff"},
 		} {
 			_, err := router.Resolve(t.Context(), "a", incomplete)
 			require.ErrorIs(t, err, tillroute.ErrInvalid)
@@ -645,7 +650,8 @@ func TestInvariant8WhatTheCardSideSaysIsTheTruth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &park{}
 		result := pairing.Result{
-			Outcome: tillroute.Approved, Amount: decimal.RequireFromString("14.15"), Surcharge: decimal.RequireFromString("0.15"),
+			CardType: "VISA\x00\xff",
+			Outcome:  tillroute.Approved, Amount: decimal.RequireFromString("14.15"), Surcharge: decimal.RequireFromString("0.15"),
 			Tip: decimal.RequireFromString("1.50"), AuthCode: "PIN147", Receipt: "  RECEIPT \n",
 		}
 		d.await = func(context.Context, pairing.Payment, func(string)) (pairing.Result, error) { return result, nil }
@@ -656,6 +662,7 @@ func TestInvariant8WhatTheCardSideSaysIsTheTruth(t *testing.T) {
 		require.Equal(t, "12.5", p.Amount.String())
 		require.Equal(t, "14.15", p.Result.Amount.String())
 		require.Equal(t, result.Receipt, p.Result.Receipt)
+		require.Equal(t, "VISA\uFFFD", p.Result.CardType, "what no database can hold is taken out")
 	})
 }
 
@@ -921,7 +928,10 @@ func TestAPaymentThatNoDriverServesIsRefused(t *testing.T) {
 }
 
 func TestConfigurationIsChecked(t *testing.T) {
-	_, err := pairing.New(pairing.Config{Lease: time.Millisecond, CodeTries: -1})
+	var none *park
+	_, err := pairing.New(pairing.Config{Store: newStore(t), Drivers: map[string]pairing.Driver{provider: none}})
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	_, err = pairing.New(pairing.Config{Lease: time.Millisecond, CodeTries: -1})
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	for _, says := range []string{"Store is missing", "Drivers is empty", "Lease must be at least 200ms", "CodeTries"} {
 		require.ErrorContains(t, err, says)

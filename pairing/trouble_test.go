@@ -22,6 +22,10 @@ func TestADriverThatTellsNonsense(t *testing.T) {
 		"an error that is nil in disguise":        none,
 		"an error that contradicts itself":        errors.Join(failed, &tillroute.Error{Kind: tillroute.KindTimeout}),
 		"an error that contradicts itself, again": errors.Join(&tillroute.Error{Kind: tillroute.KindTimeout}, failed),
+		"an error beside a refusal":               errors.Join(errors.New("the reply was lost"), failed),
+		"an error that says approved":             &tillroute.Error{Outcome: tillroute.Approved},
+		"an error that says declined":             &tillroute.Error{Outcome: tillroute.Declined},
+		"an error that says nothing known":        &tillroute.Error{Outcome: tillroute.Outcome(99)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -176,6 +180,85 @@ func TestAProviderThatCannotBeReachedIsAskedAgain(t *testing.T) {
 	})
 }
 
+func TestALookUpThatFailsProvesNothing(t *testing.T) {
+	for _, findError := range []error{
+		&tillroute.Error{Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed},
+		&tillroute.Error{Kind: tillroute.KindNotFound},
+		errors.New("no such thing"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &park{}
+			f := finder{park: d, find: func(pairing.Payment) (pairing.Handle, error) { return pairing.Handle{}, findError }}
+			d.start = func(_ context.Context, p pairing.Payment) (pairing.Handle, error) {
+				d.charge(p)
+				return pairing.Handle{}, errors.New("the reply was lost")
+			}
+			router, _ := node(t, newStore(t), f, nil)
+			pair(t, router, "T1")
+			_, err := router.Pay(t.Context(), request("a", 1))
+			require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+		})
+	}
+}
+
+func TestAStartThatOutlivesItsRouterKeepsItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, d := newStore(t), &park{}
+		d.start = func(context.Context, pairing.Payment) (pairing.Handle, error) {
+			time.Sleep(50 * time.Second)
+			return pairing.Handle{}, nil
+		}
+		first, stop := node(t, store, d, nil)
+		pair(t, first, "T1")
+		_, err := first.Submit(t.Context(), request("a", 1))
+		require.NoError(t, err)
+		synctest.Wait()
+		second, _ := node(t, store, d, nil)
+		go stop()
+		p, err := second.Wait(t.Context(), "a")
+		require.NoError(t, err, "nobody may take it for lost while it is being sent")
+		require.Equal(t, tillroute.Approved, p.Outcome())
+		require.Equal(t, 1, d.charged("a"))
+	})
+}
+
+// telling is a store that tells of changes, which polling alone would find too late.
+type telling struct {
+	pairing.Store
+
+	changes chan pairing.Terminal
+}
+
+func (s telling) Notify(ctx context.Context, changed func(pairing.Terminal)) error {
+	for {
+		select {
+		case t := <-s.changes:
+			changed(t)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func TestAStoreThatTellsIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, d := newStore(t), &park{}
+		other, err := pairing.New(pairing.Config{Store: store, Drivers: map[string]pairing.Driver{provider: d}})
+		require.NoError(t, err)
+		pair(t, other, "T1")
+		tells := telling{store, make(chan pairing.Terminal)}
+		router, _ := node(t, tells, d, func(c *pairing.Config) { c.PollInterval = time.Hour })
+		synctest.Wait()
+		p, err := other.Submit(t.Context(), request("a", 1)) // Another node, which doesn't run.
+		require.NoError(t, err)
+		begin := time.Now()
+		tells.changes <- p.Terminal
+		_, err = router.Wait(t.Context(), "a")
+		require.NoError(t, err)
+		require.Less(t, time.Since(begin), time.Minute)
+	})
+}
+
 func TestADriverThatBlocksIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &park{}
@@ -196,6 +279,42 @@ func TestADriverThatBlocksIsGivenUp(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, pairing.Parked, p.State)
 	})
+}
+
+// requeuing is a store in which the terminal answers busy just when the payment is withdrawn.
+type requeuing struct {
+	pairing.Store
+
+	once bool
+}
+
+func (s *requeuing) WithdrawPayment(ctx context.Context, id, reason string) (pairing.Payment, error) {
+	if !s.once {
+		s.once = true
+		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil, "payment %q is sending", id)
+	}
+	return s.Store.WithdrawPayment(ctx, id, reason)
+}
+
+func TestWithdrawingWhatWasJustRequeued(t *testing.T) {
+	router, err := pairing.New(pairing.Config{Store: &requeuing{Store: newStore(t)}, Drivers: map[string]pairing.Driver{provider: &park{}}})
+	require.NoError(t, err)
+	pair(t, router, "T1")
+	_, err = router.Submit(t.Context(), request("a", 1))
+	require.NoError(t, err)
+	p, err := router.Withdraw(t.Context(), "a", "changed their mind")
+	require.NoError(t, err, "it stands in the queue, and was never sent")
+	require.Equal(t, tillroute.Cancelled, p.Outcome())
+}
+
+func TestWhatWasNeverSeenIsNotSaidToGoOn(t *testing.T) {
+	router, err := pairing.New(pairing.Config{Store: newStore(t), Drivers: map[string]pairing.Driver{provider: &park{}}})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = router.Wait(ctx, "nope")
+	require.ErrorContains(t, err, "was not looked up in time")
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 }
 
 // stuck is a store in which some writes fail.

@@ -222,6 +222,7 @@ func (r *Router) serve(ctx context.Context, claim Claim, began time.Time) (endin
 	if end != nil || err != nil {
 		return *end, err
 	}
+	handle.TransactionID, handle.Serial = cleanText(handle.TransactionID, maxText), cleanText(handle.Serial, maxText)
 	if written, err := r.saveHandle(ctx, claim, handle); err != nil || !written {
 		return ending{left: true}, err
 	}
@@ -247,7 +248,7 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 		if err == nil {
 			return handle, nil, nil
 		}
-		if known, ok := errors.AsType[*tillroute.Error](err); ok && known != nil && !errors.Is(err, tillroute.ErrOutcomeUnknown) {
+		if known := refusal(err); known != nil {
 			if known.Kind == tillroute.KindBusy {
 				delay := max(r.config.BusyDelay, min(known.RetryAfter, maxBusyDelay))
 				end, err := r.requeue(ctx, claim, delay, "the terminal is busy")
@@ -265,6 +266,23 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 	}
 	end := r.notFound(ctx, claim, err, why)
 	return Handle{}, &end, nil
+}
+
+// refusal returns the error that says that provably nothing was started, or nil if err leaves that open. An error that
+// joins several says more than one thing, and is not trusted.
+func refusal(err error) *tillroute.Error {
+	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+		known, ok := cause.(*tillroute.Error) //nolint:errorlint // errors.As would look into joined errors.
+		switch {
+		case !ok:
+			continue
+		case known == nil || known.Outcome != tillroute.Failed || errors.Is(err, tillroute.ErrOutcomeUnknown):
+			return nil
+		default:
+			return known
+		}
+	}
+	return nil
 }
 
 // maxBusyDelay is how long a terminal's side may ask us to wait: people stand in front of it.
@@ -344,9 +362,9 @@ func (r *Router) notFound(ctx context.Context, claim Claim, err error, why strin
 		// The look-up was cut short: the lease runs out and the next worker looks again.
 		return ending{left: true}
 	}
-	known, ok := errors.AsType[*tillroute.Error](err)
+	known := refusal(err)
 	// Of a payment that somebody else was sending it proves nothing: they may have stalled, and send it yet.
-	if ok && known != nil && claim.Fresh && known.Kind == tillroute.KindNotFound && !errors.Is(err, tillroute.ErrOutcomeUnknown) {
+	if known != nil && claim.Fresh && known.Kind == tillroute.KindNotFound {
 		return ending{result: Result{Outcome: tillroute.Failed, Reason: why + "; the terminal's provider has not seen it"}}
 	}
 	if !errors.Is(err, errCannotFind) {
@@ -407,6 +425,7 @@ func (r *Router) release(ctx context.Context, claim Claim) error {
 
 // finish writes the outcome and claims the next payment in the same write.
 func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next Claim, ok bool, err error) {
+	result = clean(result)
 	if result.Outcome == tillroute.Approved && !result.Amount.IsPositive() {
 		result.Amount = claim.Payment.Amount
 	}
@@ -446,7 +465,7 @@ func (r *Router) insist(ctx context.Context, write func(context.Context) error) 
 	defer stop()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, r.config.PollInterval) {
 		err := write(detached)
-		if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, tillroute.ErrNotFound) ||
+		if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, tillroute.ErrNotFound) || errors.Is(err, tillroute.ErrInvalid) ||
 			errors.Is(err, tillroute.ErrConflict) || detached.Err() != nil {
 			return err
 		}

@@ -44,11 +44,11 @@ func (t *tour) restart(ctx context.Context) {
 		if err := terminal.Approve(); err != nil {
 			return "", err
 		}
-		var err error
-		t.shop.store, t.shop.router, t.shop.stop, err = t.shop.rail.open(ctx)
+		store, router, stop, err := t.shop.rail.open(ctx)
 		if err != nil {
 			return "", err
 		}
+		t.shop.store, t.shop.router, t.shop.stop = store, router, stop
 		p, err := t.shop.router.Wait(ctx, id)
 		if err != nil {
 			return "", err

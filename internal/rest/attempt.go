@@ -92,12 +92,12 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err == nil {
 		err = t.client.readWhole(response)
-		s.answered = err == nil
+		s.answered = err == nil && !refused(response.StatusCode)
 	}
 	if err != nil && !w.neverLeft() {
 		s.mayHaveArrived = true
 	}
-	if err == nil && (s.op.Repeat != Read || t.client.config.NoRedirects) {
+	if err == nil && response.StatusCode/100 == 3 && (s.op.Repeat != Read || t.client.config.NoRedirects) {
 		// It won't be followed, so nobody needs to understand it.
 		response.Header.Del("Location")
 	}
@@ -165,6 +165,14 @@ func (e *notSentError) Unwrap() error { return e.err }
 // errForeignRequest is a request that middleware made anew: nobody knows any more what it is.
 var errForeignRequest = errors.New("middleware sent a request of its own: it must keep the context of the one that it was given")
 
+// errNoResponse is a transport or middleware that returned neither a response nor an error.
+var errNoResponse = errors.New("the transport or middleware returned neither a response nor an error")
+
+// refused reports whether a status says that the request was not carried out.
+func refused(status int) bool {
+	return status >= 400 && status <= 499 && status != http.StatusRequestTimeout
+}
+
 // errTooLarge is an answer beyond the limit.
 var errTooLarge = errors.New("the answer is larger than the limit set by HTTP.MaxBody")
 
@@ -181,6 +189,15 @@ func reader(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(bod
 
 // readWhole replaces the response's body by its bytes.
 func (c *Client) readWhole(response *http.Response) error {
+	switch {
+	case response == nil:
+		return errNoResponse
+	case response.Header == nil:
+		response.Header = http.Header{}
+	}
+	if response.Body == nil {
+		response.Body = http.NoBody
+	}
 	body, err := c.readLimited(response)
 	_ = response.Body.Close()
 	if err != nil {

@@ -101,7 +101,7 @@ func (c *Client) statusError(s *call, answer tillroute.Response) *tillroute.Erro
 		Outcome:    tillroute.Failed,
 		Body:       head(answer.Body),
 	}
-	if answer.Status < 400 || answer.Status > 499 || answer.Status == http.StatusRequestTimeout || s.mayHaveArrived {
+	if !refused(answer.Status) || s.mayHaveArrived {
 		e.Outcome = s.outcome(tillroute.Unknown)
 	}
 	switch {

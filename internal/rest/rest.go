@@ -126,7 +126,9 @@ func New(c Config) (*Client, error) {
 	}
 	client.handler = retries{client.retry}
 	for _, m := range slices.Backward(o.Middleware) {
-		client.handler = m(client.handler)
+		if client.handler = m(client.handler); client.handler == nil {
+			return nil, tillroute.Invalid(c.System, "New", "HTTP.Middleware has one that returns nil")
+		}
 	}
 	return client, nil
 }
@@ -144,6 +146,9 @@ func ParseBaseURL(text string) (*url.URL, error) {
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
 	return u, nil
 }
+
+// largest is more than an answer can have, and leaves room to count one byte more.
+const largest = 1 << 40
 
 func withDefaults(o tillroute.HTTPOptions) (tillroute.HTTPOptions, error) {
 	if o.Timeout < 0 || o.MaxRetryAfter < 0 || o.MaxBody < 0 {
@@ -172,6 +177,7 @@ func withDefaults(o tillroute.HTTPOptions) (tillroute.HTTPOptions, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = 10 << 20
 	}
+	o.MaxBody = min(o.MaxBody, largest)
 	if o.UserAgent == "" {
 		o.UserAgent = "tillroute-go"
 	}
@@ -352,6 +358,9 @@ func (c *Client) send(request *http.Request, s *call) (tillroute.Response, error
 func (c *Client) once(request *http.Request, s *call) (tillroute.Response, error) {
 	response, err := c.handler.RoundTrip(request)
 	answer := tillroute.Response{Attempts: s.attempts}
+	if err == nil && response == nil {
+		err = errNoResponse
+	}
 	if err != nil {
 		if response != nil && response.Body != nil {
 			_ = response.Body.Close()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -745,4 +746,94 @@ func TestAReadIsNotReplayedBehindOurBack(t *testing.T) {
 		require.Equal(t, want, asked.Load())
 		require.Equal(t, "0 []", sizes[0], "the request has no body on the wire")
 	}
+}
+
+func TestNoCredentialGoesOutInClear(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	c := client(t, "https://x.test", func(config *rest.Config) {
+		config.Authorize = bearer("T")
+		config.HTTP.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.URL.String())
+			return answer(r, 302, "", "Location", "http://x.test/there"), nil
+		})
+	})
+	require.Error(t, c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, nil))
+	require.Len(t, asked, 1)
+}
+
+func TestA429OnAPost(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	header := ""
+	handler := func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		if header != "" {
+			w.Header().Set("Retry-After", header)
+		}
+		w.WriteHeader(http.StatusTooManyRequests)
+	}
+	err := serve(t, handler, nil).Do(t.Context(), &once, rest.Request{}, nil)
+	require.ErrorIs(t, err, tillroute.ErrRateLimited)
+	require.EqualValues(t, 1, asked.Load(), "without a hint when to come back it is for the caller to decide")
+
+	header = "20"
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	err = serve(t, handler, nil).Do(ctx, &once, rest.Request{}, nil)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, "it was refused")
+}
+
+func TestAnonymousCallsRenewNothing(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("an anonymous request has credentials")
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}, func(config *rest.Config) {
+		config.Authorize = bearer("T")
+		config.Renew = func(context.Context, *http.Request) (bool, error) {
+			t.Error("an anonymous request has its credentials renewed")
+			return true, nil
+		}
+	})
+	require.ErrorIs(t, c.Do(t.Context(), &once, rest.Request{Anonymous: true}, nil), tillroute.ErrUnauthorized)
+}
+
+func TestOddTransports(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		response *http.Response
+		ok       bool
+	}{
+		"no body, as mocks answer": {&http.Response{StatusCode: 204}, true},
+		"nothing at all":           {nil, false},
+	} {
+		client := client(t, "https://x.test", func(config *rest.Config) {
+			config.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return c.response, nil })
+		})
+		err := client.Do(t.Context(), &once, rest.Request{}, nil)
+		require.Equal(t, c.ok, err == nil, "%s: %v", name, err)
+	}
+	_, err := rest.New(rest.Config{System: "demo", BaseURL: "https://x", HTTP: tillroute.HTTPOptions{
+		Middleware: []tillroute.Middleware{func(http.RoundTripper) http.RoundTripper { return nil }},
+	}})
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+}
+
+func TestTheAnswerIsHandedOnAsItCame(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/pay/17")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, "{}")
+	}, func(config *rest.Config) { config.HTTP.MaxBody = math.MaxInt64 })
+	var response tillroute.Response
+	var got struct{}
+	require.NoError(t, c.Do(t.Context(), &once, rest.Request{}, &got, tillroute.WithResponse(&response)))
+	require.Equal(t, 201, response.Status)
+	require.Equal(t, "/pay/17", response.Header.Get("Location"))
+	require.Equal(t, "{}", string(response.Body))
 }
