@@ -67,7 +67,7 @@ func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairi
 	if err != nil {
 		return Pairing{}, err
 	}
-	if link.Terminal.Provider != request.Provider || checkText("the serial", link.Terminal.Serial, 1) != nil {
+	if link.Terminal.Provider != request.Provider || checkText("the serial", link.Terminal.Serial) != nil {
 		return Pairing{}, &tillroute.Error{
 			System: system, Operation: "Pair", Kind: tillroute.KindDecode, Outcome: tillroute.Unknown,
 			Message: "the driver of " + request.Provider + " named the terminal " + quote(link.Terminal.String()) + ", which can't be",
@@ -94,7 +94,7 @@ func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairi
 // call it can send payments to any terminal: offer it to people who may do that alone.
 func (r *Router) PairTerminal(ctx context.Context, p Pairing) (Pairing, error) {
 	const operation = "PairTerminal"
-	if err := errors.Join(checkRegister(p.Register), checkText("the terminal's serial", p.Terminal.Serial, 1),
+	if err := errors.Join(checkRegister(p.Register), checkText("the terminal's serial", p.Terminal.Serial),
 		checkName("the register's name", p.RegisterName), checkName("the terminal's name", p.TerminalName)); err != nil {
 		return Pairing{}, tillroute.Invalid(system, operation, "%s", err)
 	}
@@ -135,7 +135,7 @@ const (
 // terminal's earlier codes, so a terminal refreshes its code by asking for another. The name is for people.
 func (r *Router) IssueCode(ctx context.Context, t Terminal, name string) (Code, error) {
 	const operation = "IssueCode"
-	if err := errors.Join(checkText("the terminal's serial", t.Serial, 1), checkName("the terminal's name", name)); err != nil {
+	if err := errors.Join(checkText("the terminal's serial", t.Serial), checkName("the terminal's name", name)); err != nil {
 		return Code{}, tillroute.Invalid(system, operation, "%s", err)
 	}
 	if r.drivers[t.Provider] == nil {

@@ -301,13 +301,13 @@ const (
 )
 
 func check(request Request) error {
-	if err := checkText("the ID", request.ID, 1); err != nil {
+	if err := checkText("the ID", request.ID); err != nil {
 		return err
 	}
 	if err := checkRegister(request.Register); err != nil {
 		return err
 	}
-	if err := checkText("the kind", string(request.Kind), 1); err != nil {
+	if err := checkText("the kind", string(request.Kind)); err != nil {
 		return err
 	}
 	if err := checkName("the reference", request.Reference); err != nil {
@@ -329,19 +329,19 @@ func checkRegister(r Register) error {
 	for _, part := range []struct{ name, text string }{
 		{"the register's system", r.System}, {"the register's account", r.Account}, {"the register's ID", r.ID},
 	} {
-		if err := checkText(part.name, part.text, 1); err != nil {
+		if err := checkText(part.name, part.text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkText accepts printable text of at least that many and at most maxText characters.
-func checkText(what, text string, least int) error {
-	switch n := utf8.RuneCountInString(text); {
-	case n < least:
+// checkText accepts printable text of at least one and at most maxText characters.
+func checkText(what, text string) error {
+	switch {
+	case text == "":
 		return errors.New(what + " is missing")
-	case n > maxText:
+	case utf8.RuneCountInString(text) > maxText:
 		return errors.New(what + " is longer than 200 characters")
 	case !utf8.ValidString(text):
 		return errors.New(what + " is not valid UTF-8")

@@ -23,6 +23,7 @@ func TestADriverThatTellsNonsense(t *testing.T) {
 		"an error that contradicts itself":        errors.Join(failed, &tillroute.Error{Kind: tillroute.KindTimeout}),
 		"an error that contradicts itself, again": errors.Join(&tillroute.Error{Kind: tillroute.KindTimeout}, failed),
 		"an error beside a refusal":               errors.Join(errors.New("the reply was lost"), failed),
+		"a refusal whose cause leaves it open":    &tillroute.Error{Outcome: tillroute.Failed, Err: &tillroute.Error{Kind: tillroute.KindTimeout}},
 		"an error that says approved":             &tillroute.Error{Outcome: tillroute.Approved},
 		"an error that says declined":             &tillroute.Error{Outcome: tillroute.Declined},
 		"an error that says nothing known":        &tillroute.Error{Outcome: tillroute.Outcome(99)},

@@ -808,7 +808,7 @@ func TestOddTransports(t *testing.T) {
 		response *http.Response
 		ok       bool
 	}{
-		"no body, as mocks answer": {&http.Response{StatusCode: 204}, true},
+		"no body, as mocks answer": {&http.Response{StatusCode: http.StatusNoContent}, true},
 		"nothing at all":           {nil, false},
 	} {
 		client := client(t, "https://x.test", func(config *rest.Config) {
