@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/wire"
 )
 
 // fail completes an error with what is known of the call.
@@ -165,22 +166,22 @@ func errorText(answer tillroute.Response) (code, message string) {
 		}
 		return "", http.StatusText(answer.Status) + " (the answer is " + contentType(answer) + ", not JSON)"
 	}
-	code = scalar(body.Code)
-	name := scalar(body.Error)
+	code = wire.Scalar(body.Code)
+	name := wire.Scalar(body.Error)
 	if name == "" {
 		var inner struct {
 			Code    json.RawMessage `json:"code"`
 			Message json.RawMessage `json:"message"`
 		}
 		if json.Unmarshal(body.Error, &inner) == nil {
-			code, name = scalar(inner.Code), scalar(inner.Message)
+			code, name = wire.Scalar(inner.Code), wire.Scalar(inner.Message)
 		}
 	}
-	description := scalar(body.ErrorDescription)
+	description := wire.Scalar(body.ErrorDescription)
 	if description != "" && code == "" {
 		return name, description
 	}
-	parts := []string{name, scalar(body.Message), description, scalar(body.Details)}
+	parts := []string{name, wire.Scalar(body.Message), description, wire.Scalar(body.Details)}
 	var list []json.RawMessage
 	if json.Unmarshal(body.Errors, &list) == nil {
 		for _, item := range list {
@@ -188,7 +189,7 @@ func errorText(answer tillroute.Response) (code, message string) {
 				Message json.RawMessage `json:"message"`
 			}
 			_ = json.Unmarshal(item, &inner)
-			parts = append(parts, scalar(item), scalar(inner.Message))
+			parts = append(parts, wire.Scalar(item), wire.Scalar(inner.Message))
 		}
 	}
 	message = join(parts)
@@ -196,23 +197,6 @@ func errorText(answer tillroute.Response) (code, message string) {
 		message = http.StatusText(answer.Status)
 	}
 	return code, message
-}
-
-// scalar returns a JSON string, number or boolean as text, and "" for everything else.
-func scalar(raw json.RawMessage) string {
-	if len(raw) == 0 {
-		return ""
-	}
-	switch raw[0] {
-	case '"':
-		var s string
-		_ = json.Unmarshal(raw, &s)
-		return s
-	case '{', '[', 'n':
-		return ""
-	default:
-		return string(raw)
-	}
 }
 
 func join(parts []string) string {
