@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,20 +67,19 @@ func waiters(s *Store) int {
 // together has the writes done in one group, and returns their errors. None of them may wait for another.
 func together(t *testing.T, s *Store, dos ...func(context.Context, *conn) error) []error {
 	t.Helper()
-	gate := make(chan struct{})
-	held := make(chan struct{})
+	gate, held, taken := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	defer open() // Or a failure here would leave Close waiting.
+	take := sync.OnceFunc(func() { close(taken) })
 	go func() {
 		defer close(held)
 		_ = s.group.write(t.Context(), func(context.Context, *conn) error {
+			take()
 			<-gate
 			return nil
 		})
 	}()
-	require.Eventually(t, func() bool { // the gate's own write is taken
-		s.group.mu.Lock()
-		defer s.group.mu.Unlock()
-		return s.group.running && len(s.group.pending) == 0
-	}, time.Second, time.Millisecond)
+	<-taken
 	errs := make([]error, len(dos))
 	done := make(chan int, len(dos))
 	for i, do := range dos {
@@ -87,9 +87,9 @@ func together(t *testing.T, s *Store, dos ...func(context.Context, *conn) error)
 			errs[i] = s.group.write(t.Context(), do)
 			done <- i
 		}()
-		require.Eventually(t, func() bool { return waiters(s) == i+1 }, time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return waiters(s) == i+1 }, 10*time.Second, time.Millisecond)
 	}
-	close(gate)
+	open()
 	for range dos {
 		<-done
 	}
@@ -177,7 +177,7 @@ func TestCallerLeavesWhileTheDatabaseIsLocked(t *testing.T) {
 		_, err := s.AcceptPayment(ctx, benchRequest(0, 1))
 		result <- err
 	}()
-	require.Eventually(t, func() bool { return waiters(s) == 1 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return waiters(s) == 1 }, 10*time.Second, time.Millisecond)
 	began := time.Now()
 	cancel()
 	err := <-result
@@ -210,7 +210,7 @@ func TestCallerLeavesWhileItIsWritten(t *testing.T) {
 	cancel()
 	requireError(t, <-result, context.Canceled, tillroute.Unknown)
 	close(gate)
-	require.Eventually(t, func() bool { return len(codes(t, s)) == 1 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(codes(t, s)) == 1 }, 10*time.Second, time.Millisecond)
 }
 
 func TestLockedDatabase(t *testing.T) {
