@@ -59,10 +59,10 @@ func TestNewChecks(t *testing.T) {
 
 func TestZeroClientReturnsErrors(t *testing.T) {
 	var client smartconnect.Client
-	require.ErrorIs(t, client.Pair(t.Context(), "1", registerID, "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
-	_, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(1))
+	require.ErrorIs(t, client.Register(registerID).Pair(t.Context(), "1", "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
+	_, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(1))
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
-	_, err = client.Start(t.Context(), registerID, "Terminal.GetStatus", nil)
+	_, err = client.Register(registerID).Start(t.Context(), "Terminal.GetStatus", nil)
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	_, err = client.Poll(t.Context(), smartconnect.Transaction{})
 	require.ErrorIs(t, err, tillroute.ErrInvalid)

@@ -44,25 +44,25 @@ func show(t *testing.T, device *testserver.Device) string {
 func paired(t *testing.T, sys *testserver.Systems, client *smartconnect.Client) *testserver.Device {
 	t.Helper()
 	device := sys.SmartConnect.Devices()[0]
-	require.NoError(t, client.Pair(t.Context(), show(t, device), registerID, "Till 1", smartconnect.Contact{Name: "John Doe"}))
+	require.NoError(t, client.Register(registerID).Pair(t.Context(), show(t, device), "Till 1", smartconnect.Contact{Name: "John Doe"}))
 	return device
 }
 
 func TestContractPairing(t *testing.T) {
 	sys, client := simulated(t, testserver.SmartConnectOptions{})
 	one, two := sys.SmartConnect.Devices()[0], sys.SmartConnect.Devices()[1]
-	_, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(1))
+	_, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(1))
 	require.ErrorIs(t, err, pairing.ErrNotPaired)
-	require.ErrorIs(t, client.Pair(t.Context(), "00000000", registerID, "Till 1", smartconnect.Contact{}), pairing.ErrWrongCode)
+	require.ErrorIs(t, client.Register(registerID).Pair(t.Context(), "00000000", "Till 1", smartconnect.Contact{}), pairing.ErrWrongCode)
 
 	code := show(t, one)
-	require.NoError(t, client.Pair(t.Context(), code, registerID, "Till 1", smartconnect.Contact{}))
-	require.ErrorIs(t, client.Pair(t.Context(), code, registerID, "Till 1", smartconnect.Contact{}), pairing.ErrWrongCode, "a code is good once")
+	require.NoError(t, client.Register(registerID).Pair(t.Context(), code, "Till 1", smartconnect.Contact{}))
+	require.ErrorIs(t, client.Register(registerID).Pair(t.Context(), code, "Till 1", smartconnect.Contact{}), pairing.ErrWrongCode, "a code is good once")
 	require.Len(t, one.State().Registers, 1)
 	require.Equal(t, "Till 1", one.State().Registers[0].RegisterName)
 	require.Equal(t, "John Doe's Coffee Shop", one.State().Registers[0].BusinessName)
 
-	require.NoError(t, client.Pair(t.Context(), show(t, two), registerID, "Till 1", smartconnect.Contact{}))
+	require.NoError(t, client.Register(registerID).Pair(t.Context(), show(t, two), "Till 1", smartconnect.Contact{}))
 	require.Empty(t, one.State().Registers, "pairing again replaces")
 	require.Len(t, two.State().Registers, 1)
 }
@@ -88,7 +88,7 @@ func TestContractOutcomes(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				sys, client := simulated(t, testserver.SmartConnectOptions{Lean: lean})
 				device := paired(t, sys, client)
-				started, err := client.Purchase(t.Context(), registerID, decimal.RequireFromString("12.50"))
+				started, err := client.Register(registerID).Purchase(t.Context(), decimal.RequireFromString("12.50"))
 				require.NoError(t, err)
 				require.Equal(t, device.ID(), started.DeviceID)
 				_, err = device.WaitTransaction(t.Context())
@@ -117,7 +117,7 @@ func TestContractSurchargeAndTip(t *testing.T) {
 	device := paired(t, sys, client)
 	device.SetExtras(15, 100)
 	device.SetAuto(testserver.AutoApprove, 0)
-	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	started, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.NoError(t, err)
 	result, err := client.Await(t.Context(), started, nil)
 	require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestContractSurchargeAndTip(t *testing.T) {
 	require.Equal(t, "1.00", result.Tip.StringFixed(2))
 	require.Equal(t, int64(615), sys.SmartConnect.Charges()[0].Cents)
 
-	started, err = client.Refund(t.Context(), registerID, decimal.RequireFromString("6.15"))
+	started, err = client.Register(registerID).Refund(t.Context(), decimal.RequireFromString("6.15"))
 	require.NoError(t, err)
 	result, err = client.Await(t.Context(), started, nil)
 	require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestContractOffline(t *testing.T) {
 	sys, client := simulated(t, testserver.SmartConnectOptions{})
 	device := paired(t, sys, client)
 	device.Unplug()
-	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	started, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.NoError(t, err)
 	result, err := client.Await(t.Context(), started, nil)
 	require.NoError(t, err)
@@ -152,9 +152,9 @@ func TestContractBusy(t *testing.T) {
 	sys, client := simulated(t, testserver.SmartConnectOptions{})
 	device := paired(t, sys, client)
 	device.SetBusy(testserver.BusyRefuse)
-	first, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	first, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.NoError(t, err)
-	_, err = client.Purchase(t.Context(), registerID, decimal.NewFromInt(6))
+	_, err = client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(6))
 	require.ErrorIs(t, err, tillroute.ErrBusy)
 	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 	require.NoError(t, device.Approve())
@@ -176,7 +176,7 @@ func TestContractLostPaymentIsSentOnce(t *testing.T) {
 			device := paired(t, sys, client)
 			device.SetAuto(testserver.AutoApprove, 0)
 			sys.Fault(testserver.On("smartconnect", "POST", "/POS/Transaction"), fault)
-			_, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+			_, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 			require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 			_, err = sys.SmartConnect.WaitCharges(t.Context(), 1)
 			require.NoError(t, err)
@@ -197,13 +197,13 @@ func TestContractPollingGoesThroughFaults(t *testing.T) {
 		sys.Fault(polls, fault)
 	}
 	device.SetAuto(testserver.AutoApprove, 0)
-	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	started, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.NoError(t, err)
-	var notes []string
-	result, err := client.Await(t.Context(), started, func(note string) { notes = append(notes, note) })
+	var notes []smartconnect.Progress
+	result, err := client.Await(t.Context(), started, func(note smartconnect.Progress) { notes = append(notes, note) })
 	require.NoError(t, err)
 	require.Equal(t, tillroute.Approved, result.Outcome)
-	require.NotEmpty(t, notes)
+	require.Equal(t, smartconnect.NoContact, notes[0])
 	require.Len(t, sys.SmartConnect.Charges(), 1)
 	for _, request := range sys.Requests("smartconnect", "", "") {
 		require.NotContains(t, request.Path, "elsewhere")
@@ -213,7 +213,7 @@ func TestContractPollingGoesThroughFaults(t *testing.T) {
 func TestContractExpiredTokenIsUnknown(t *testing.T) {
 	sys, client := simulated(t, testserver.SmartConnectOptions{})
 	paired(t, sys, client)
-	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	started, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.NoError(t, err)
 	sys.SmartConnect.ExpireTokens()
 	result, err := client.Await(t.Context(), started, nil)
@@ -225,7 +225,7 @@ func TestContractExpiredTokenIsUnknown(t *testing.T) {
 func TestContractAnotherProcessAwaits(t *testing.T) {
 	sys, client := simulated(t, testserver.SmartConnectOptions{})
 	device := paired(t, sys, client)
-	started, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	started, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()

@@ -51,7 +51,7 @@ func ExampleNew() {
 	// smartconnect: New: invalid: VendorName is missing; Currency is missing: AUD or NZD, as the terminals are set up; PollInterval is 1s: SmartConnect refuses polls that come faster than every 2s
 }
 
-func ExampleClient_Purchase() {
+func ExampleRegister_Purchase() {
 	server := vendor()
 	defer server.Close()
 	client, err := smartconnect.New(smartconnect.Config{
@@ -64,20 +64,19 @@ func ExampleClient_Purchase() {
 		return
 	}
 	ctx := context.Background()
-	registerID := tillroute.Secret("7444ae07-dc63-e49c-33e3-59a7c108cc80")
-
-	if err := client.Pair(ctx, "63247216", registerID, "Main Register", smartconnect.Contact{}); err != nil {
+	till := client.Register("7444ae07-dc63-e49c-33e3-59a7c108cc80")
+	if err := till.Pair(ctx, "63247216", "Main Register", smartconnect.Contact{Phone: "09 1234567"}); err != nil {
 		fmt.Println(err)
 		return
 	}
-	started, err := client.Purchase(ctx, registerID, decimal.RequireFromString("12.50"))
+	started, err := till.Purchase(ctx, decimal.RequireFromString("12.50"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	fmt.Printf("%+v\n", started) // Write it down now. Its polling URL is a secret.
 
-	result, err := client.Await(ctx, started, func(note string) { fmt.Println(note) })
+	result, err := client.Await(ctx, started, func(p smartconnect.Progress) { fmt.Println(p) })
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -88,7 +87,7 @@ func ExampleClient_Purchase() {
 	// approved 13.50 with a tip of 1.00
 }
 
-func ExampleClient_Purchase_unknownOutcome() {
+func ExampleRegister_Purchase_unknownOutcome() {
 	// A server that takes the payment and loses the answer.
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer server.Close()
@@ -100,7 +99,7 @@ func ExampleClient_Purchase_unknownOutcome() {
 		fmt.Println(err)
 		return
 	}
-	_, err = client.Purchase(context.Background(), "7444ae07-dc63-e49c-33e3-59a7c108cc80", decimal.NewFromInt(5))
+	_, err = client.Register("7444ae07-dc63-e49c-33e3-59a7c108cc80").Purchase(context.Background(), decimal.NewFromInt(5))
 	switch {
 	case errors.Is(err, tillroute.ErrOutcomeUnknown):
 		fmt.Println("look at the terminal, and do not send it again")
