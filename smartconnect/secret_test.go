@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -52,7 +53,7 @@ func TestNoSecretShows(t *testing.T) {
 			s := newServer(t, reply)
 			var config smartconnect.Config
 			client := s.client(t, func(c *smartconnect.Config) {
-				c.HTTP.Logger = logger
+				c.HTTP.Logger, c.PollTimeout = logger, 20*time.Millisecond
 				c.HTTP.Retries = -1
 				config = *c
 			})
