@@ -90,6 +90,9 @@ type Payment struct {
 	Result Result
 	// ResolvedBy is the person who decided the outcome of a parked payment, if one did.
 	ResolvedBy string
+	// Mark is what the register's side keeps about the payment, such as whether it was told how the payment ended.
+	// It is "" at first; [Router.Mark] sets it. The router does not read it.
+	Mark string
 
 	// AcceptedAt, SentAt and EndedAt are in UTC, by the store's clock. SentAt is when the handle was written;
 	// EndedAt is when the payment was done or parked. Zero means not yet.

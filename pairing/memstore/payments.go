@@ -100,8 +100,10 @@ func (s *Store) ListPayments(ctx context.Context, f pairing.Filter, limit int) (
 		}
 		if p.Seq > f.After &&
 			(len(f.States) == 0 || slices.Contains(f.States, p.State)) &&
+			(len(f.Outcomes) == 0 || slices.Contains(f.Outcomes, p.Outcome())) &&
 			(f.Terminal == pairing.Terminal{} || f.Terminal == p.Terminal) &&
-			(f.Register == pairing.Register{} || f.Register == p.Register) {
+			(f.Register == pairing.Register{} || f.Register == p.Register) &&
+			(len(f.Marks) == 0 || slices.Contains(f.Marks, p.Mark)) {
 			list = append(list, p.clone())
 		}
 	}
@@ -154,6 +156,26 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 	result.TransactionID = cmp.Or(r.TransactionID, result.TransactionID, p.Handle.TransactionID)
 	p.ResolvedBy = r.By
 	s.end(p, result)
+	return p.clone(), nil
+}
+
+// MarkPayment replaces the payment's mark if it is from.
+func (s *Store) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	if err := s.begin(ctx); err != nil {
+		return pairing.Payment{}, err
+	}
+	defer s.mu.Unlock()
+	p := s.payments[id]
+	switch {
+	case p == nil:
+		return pairing.Payment{}, noPayment(id)
+	case p.Mark == to:
+	case p.Mark != from:
+		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
+			"payment %q is marked %q and not %q: look at what has become of it", id, p.Mark, from)
+	default:
+		p.Mark = to
+	}
 	return p.clone(), nil
 }
 
