@@ -21,6 +21,7 @@ type Modal struct {
 	sale *sale
 	// amount is what this payment is for: negative for a refund.
 	amount   decimal.Decimal
+	origin   string
 	closable bool
 	ended    string
 	messages []string
@@ -68,6 +69,15 @@ func (s *XSeries) OpenModal(registerID string, amount decimal.Decimal) (*Modal, 
 func (s *XSeries) OpenModalFor(saleID string, amount decimal.Decimal) (*Modal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	one, err := s.unpaid(saleID, amount)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(one, amount), nil
+}
+
+// unpaid finds a sale that has at least amount left to pay. Called with the lock held.
+func (s *XSeries) unpaid(saleID string, amount decimal.Decimal) (*sale, error) {
 	one := s.shop.sale(saleID)
 	if one == nil {
 		return nil, fmt.Errorf("testserver: no sale %q: begin one with NewSale", saleID)
@@ -79,7 +89,7 @@ func (s *XSeries) OpenModalFor(saleID string, amount decimal.Decimal) (*Modal, e
 	if amount.Sign() != left.Sign() || amount.Abs().GreaterThan(left.Abs()) {
 		return nil, fmt.Errorf("testserver: sale %s has %s left to pay, not %s", saleID, left, amount)
 	}
-	return s.open(one, amount), nil
+	return one, nil
 }
 
 // Modal finds a modal by its id, nil when there is none.
@@ -125,7 +135,7 @@ func (s *XSeries) newSale(registerID string, total decimal.Decimal) (*sale, erro
 }
 
 func (s *XSeries) open(one *sale, amount decimal.Decimal) *Modal {
-	m := &Modal{shop: s, id: newID(), sale: one, amount: amount, closable: true}
+	m := &Modal{shop: s, id: newID(), sale: one, amount: amount, origin: s.opts.Origin, closable: true}
 	s.modals = append(s.modals, m)
 	return m
 }
@@ -136,10 +146,25 @@ func (m *Modal) ID() string { return m.id }
 // SaleID is the id of the sale that the modal belongs to.
 func (m *Modal) SaleID() string { return m.sale.id }
 
+// SetOrigin says on which origin the page is that hosts the modal, scheme://host[:port]. It is [XSeriesOptions.Origin]
+// by default, which no browser has when the simulated sell screen is served from elsewhere.
+func (m *Modal) SetOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+		return fmt.Errorf("testserver: the origin is %q, must be http:// or https:// and a host, nothing after it", origin)
+	}
+	m.shop.mu.Lock()
+	defer m.shop.mu.Unlock()
+	m.origin = origin
+	return nil
+}
+
 // Query returns what the sell screen appends to the gateway's URL: amount, origin and register_id.
 func (m *Modal) Query() url.Values {
+	m.shop.mu.Lock()
+	defer m.shop.mu.Unlock()
 	return url.Values{
-		"amount": {m.amount.StringFixed(2)}, "origin": {m.shop.opts.Origin}, "register_id": {m.sale.registerID},
+		"amount": {m.amount.StringFixed(2)}, "origin": {m.origin}, "register_id": {m.sale.registerID},
 	}
 }
 

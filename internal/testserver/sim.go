@@ -409,6 +409,7 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		}
 		return sale, nil
 	})
+	handle("POST /xseries/sales/{id}/cash", s.simPayCash)
 	handle("POST /xseries/modals", s.simOpenModal)
 	handle("GET /xseries/modals/{id}", modal(func(m *Modal, _ *http.Request) (any, error) { return m.State(), nil }))
 	handle("POST /xseries/modals/{id}/messages", modal(simMessage))
@@ -419,6 +420,7 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		return m.State(), nil
 	}))
 	handle("POST /xseries/modals/{id}/abandon", modal(func(m *Modal, _ *http.Request) (any, error) { m.Abandon(); return m.State(), nil }))
+	handle("GET /xseries/gateway", func(*http.Request) (any, error) { return map[string]string{"url": shop.GatewayURL()}, nil })
 	handle("POST /xseries/gateway", func(r *http.Request) (any, error) {
 		var body struct {
 			URL string `json:"url"`
@@ -469,6 +471,7 @@ func (s *Systems) simOpenModal(r *http.Request) (any, error) {
 		RegisterID string          `json:"register_id"`
 		SaleID     string          `json:"sale_id"`
 		Amount     decimal.Decimal `json:"amount"`
+		Origin     string          `json:"origin"`
 	}
 	if err := readBody(r, &body); err != nil {
 		return nil, err
@@ -485,6 +488,12 @@ func (s *Systems) simOpenModal(r *http.Request) (any, error) {
 	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%v", err)
+	}
+	if body.Origin != "" {
+		if err := m.SetOrigin(body.Origin); err != nil {
+			m.Abandon()
+			return nil, refuse(http.StatusBadRequest, "%v", err)
+		}
 	}
 	opened := openedModal{ModalState: m.State(), Parameters: map[string]string{}, Query: m.Query().Encode(), URL: m.URL()}
 	for key := range m.Query() {

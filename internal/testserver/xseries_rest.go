@@ -207,10 +207,15 @@ func (s *XSeries) paymentsSummary(x *exchange, c xCall) {
 		ID    string `json:"payment_type_id"`
 	}
 	opened, err := time.Parse(xTime, r.RegisterOpenTime)
-	card := decimal.Zero
+	cash, card := decimal.Zero, decimal.Zero
 	for _, one := range s.shop.sales {
 		for _, p := range one.payments {
-			if p.RegisterID == r.ID && err == nil && !p.Time.Before(opened) {
+			if p.RegisterID != r.ID || err != nil || p.Time.Before(opened) {
+				continue
+			}
+			if p.Cash {
+				cash = cash.Add(p.Amount)
+			} else {
 				card = card.Add(p.Amount)
 			}
 		}
@@ -222,7 +227,7 @@ func (s *XSeries) paymentsSummary(x *exchange, c xCall) {
 		Payments []line `json:"payments"`
 	}{
 		r.RegisterOpenTime, r.closures + 1, r.RegisterOpenSequenceID,
-		[]line{{"Cash", "0.00", paymentTypeCash}, {"Credit Card", card.StringFixed(2), paymentTypeCard}},
+		[]line{{"Cash", cash.StringFixed(2), paymentTypeCash}, {"Credit Card", card.StringFixed(2), paymentTypeCard}},
 	}})
 }
 
@@ -287,9 +292,10 @@ func (s *XSeries) sale20(one *sale) map[string]any {
 	}
 	payments := []map[string]any{}
 	for _, p := range one.payments {
+		kind := s.shop.paidBy(p)
 		payments = append(payments, map[string]any{
 			"id": p.ID, "register_id": p.RegisterID, "outlet_id": one.outletID,
-			"retailer_payment_type_id": paymentTypeCard, "payment_type_id": "3", "name": "Credit Card",
+			"retailer_payment_type_id": kind.ID, "payment_type_id": strconv.Itoa(kind.TypeID), "name": kind.Name,
 			"amount": number(p.Amount), "payment_date": p.Time.Format(xTime),
 			"source_id": textOrNull(p.TransactionID), "external_attributes": []any{},
 		})
@@ -327,9 +333,10 @@ func (s *XSeries) saleDated(one *sale) map[string]any {
 	}
 	payments := []map[string]any{}
 	for _, p := range one.payments {
+		kind := s.shop.paidBy(p)
 		payments = append(payments, map[string]any{
 			"id": p.ID, "amount": number(p.Amount), "date": p.Time.Format(xTime),
-			"type": map[string]any{"config_id": paymentTypeCard, "id": "3", "name": "Credit Card"},
+			"type": map[string]any{"config_id": kind.ID, "id": strconv.Itoa(kind.TypeID), "name": kind.Name},
 			// That ACCEPT's transaction_id arrives here is very likely, but the vendor does not say so.
 			"source":              map[string]any{"id": textOrNull(p.TransactionID), "outlet_id": one.outletID, "register_id": p.RegisterID},
 			"external_attributes": []any{}, "external_applications": []any{},

@@ -130,6 +130,7 @@ type SalePayment struct {
 	// TransactionID is what the gateway sent with ACCEPT, "" when it sent none.
 	TransactionID string    `json:"transaction_id"`
 	Receipt       string    `json:"receipt_html_extra"`
+	Cash          bool      `json:"cash"` // of the payment type "Cash"; else "Credit Card", through the gateway
 	Time          time.Time `json:"time"`
 }
 
