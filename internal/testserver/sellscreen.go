@@ -53,6 +53,18 @@ func (s *XSeries) NewSale(registerID string, total decimal.Decimal) (Sale, error
 	return one.snapshot(), nil
 }
 
+// NewSaleOf begins a sale of what is in a cart, or, with negative quantities, its refund. Pay it with [XSeries.OpenModalFor],
+// at once or in parts.
+func (s *XSeries) NewSaleOf(registerID string, cart Cart) (Sale, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one, err := s.beginSale(registerID, cart)
+	if err != nil {
+		return Sale{}, err
+	}
+	return one.snapshot(), nil
+}
+
 // OpenModal begins a sale on a register and opens the modal for all of it. A negative amount is a refund.
 func (s *XSeries) OpenModal(registerID string, amount decimal.Decimal) (*Modal, error) {
 	s.mu.Lock()
@@ -111,8 +123,19 @@ func checkAmount(amount decimal.Decimal) error {
 	return nil
 }
 
-// newSale begins a sale of one product. Called with the lock held.
+// newSale begins a sale of one T-shirt. Called with the lock held.
 func (s *XSeries) newSale(registerID string, total decimal.Decimal) (*sale, error) {
+	if err := checkAmount(total); err != nil {
+		return nil, err
+	}
+	// The quantity is -1 for a refund: the price of one piece stays positive.
+	return s.beginSale(registerID, Cart{Lines: []Line{{
+		Name: "T-shirt", SKU: shirtSKU, Quantity: decimal.NewFromInt(int64(total.Sign())), UnitPrice: total.Abs(),
+	}}})
+}
+
+// beginSale begins a sale of what is in a cart. Called with the lock held.
+func (s *XSeries) beginSale(registerID string, cart Cart) (*sale, error) {
 	r := s.shop.register(registerID)
 	switch {
 	case r == nil || r.DeletedAt != "":
@@ -120,12 +143,13 @@ func (s *XSeries) newSale(registerID string, total decimal.Decimal) (*sale, erro
 	case !r.IsOpen:
 		return nil, fmt.Errorf("testserver: register %s is closed: open it before selling", registerID)
 	}
-	if err := checkAmount(total); err != nil {
+	if err := cart.check(); err != nil {
 		return nil, err
 	}
 	now := s.engine.now().UTC()
 	one := &sale{
-		id: newID(), registerID: r.ID, outletID: r.OutletID, total: total, lineID: newID(),
+		id: newID(), registerID: r.ID, outletID: r.OutletID, total: cart.Total(), lines: cart.sold(),
+		customerID: cart.CustomerID, discount: slices.Clone(cart.Discount),
 		invoiceNumber: fmt.Sprintf("%s%d%s", r.InvoicePrefix, r.InvoiceSequence, r.InvoiceSuffix),
 		shortCode:     strings.ToLower(secret("")[:6]), created: now, updated: now,
 	}
@@ -358,6 +382,9 @@ type (
 		ClientSaleID string     `json:"client_sale_id"`
 		Totals       dataTotals `json:"totals"`
 		LineItems    []dataLine `json:"line_items"`
+		// CustomerID and Discount are in newer answers. That they are left out of a sale without is a judgment.
+		CustomerID string          `json:"customer_id,omitempty"`
+		Discount   json.RawMessage `json:"discount,omitempty"`
 	}
 	dataTotals struct {
 		Tax   string `json:"total_tax"`
@@ -384,10 +411,16 @@ type (
 )
 
 // data is the answer to DATA. total_to_pay is the whole sale with tax, not what is left.
-// customer_id and register_sale.discount are left out: the sale has no customer, and the members of the discount
-// are not known.
 func (m *Modal) data() (string, error) {
 	one := m.sale
+	lines := make([]dataLine, 0, len(one.lines))
+	for _, l := range one.lines {
+		lines = append(lines, dataLine{
+			ProductID: l.productID, Name: l.Name, Quantity: l.Quantity.String(), SKU: l.SKU,
+			UnitPrice: l.unitPrice().StringFixed(5), UnitTax: l.unitTax().StringFixed(5),
+			TaxID: taxID, TaxRate: "0.15000", Discount: "0.00000",
+		})
+	}
 	reply, err := json.Marshal(dataReply{
 		Success: true, Step: "DATA",
 		RegisterSale: registerSale{
@@ -396,11 +429,7 @@ func (m *Modal) data() (string, error) {
 				Tax: one.tax().StringFixed(5), Price: one.price().StringFixed(5),
 				Paid: one.paid().StringFixed(2), ToPay: one.total.StringFixed(5),
 			},
-			LineItems: []dataLine{{
-				ProductID: productID, Name: "T-shirt", Quantity: decimal.NewFromInt(one.quantity()).String(), SKU: "10001",
-				UnitPrice: one.price().Abs().StringFixed(5), UnitTax: one.tax().Abs().StringFixed(5),
-				TaxID: taxID, TaxRate: "0.15000", Discount: "0.00000",
-			}},
+			LineItems: lines, CustomerID: one.customerID, Discount: one.discount,
 		},
 		Payment: dataPayment{RegisterID: one.registerID, Amount: m.amount.StringFixed(2)},
 	})

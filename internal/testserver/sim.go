@@ -439,15 +439,29 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 	handle("POST /xseries/revoke-tokens", func(*http.Request) (any, error) { shop.RevokeTokens(); return nil, nil })
 }
 
+// simNewSale begins a sale of one thing or of a cart.
 func (s *Systems) simNewSale(r *http.Request) (any, error) {
 	var body struct {
-		RegisterID string          `json:"register_id"`
-		Total      decimal.Decimal `json:"total"`
+		Cart
+
+		RegisterID string           `json:"register_id"`
+		Total      *decimal.Decimal `json:"total"`
 	}
 	if err := readBody(r, &body); err != nil {
 		return nil, err
 	}
-	sale, err := s.XSeries.NewSale(body.RegisterID, body.Total)
+	var sale Sale
+	var err error
+	switch {
+	case (body.Total == nil) == (body.Lines == nil):
+		return nil, refuse(http.StatusBadRequest, "give total for a sale of one thing or lines for a cart, not both")
+	case body.Total != nil && (body.CustomerID != "" || body.Discount != nil):
+		return nil, refuse(http.StatusBadRequest, "customer_id and discount go with lines")
+	case body.Total != nil:
+		sale, err = s.XSeries.NewSale(body.RegisterID, *body.Total)
+	default:
+		sale, err = s.XSeries.NewSaleOf(body.RegisterID, body.Cart)
+	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}

@@ -300,23 +300,28 @@ func (s *XSeries) sale20(one *sale) map[string]any {
 			"source_id": textOrNull(p.TransactionID), "external_attributes": []any{},
 		})
 	}
-	quantity, price, tax := one.quantity(), number(one.price()), number(one.tax())
-	unitPrice, unitTax := number(one.price().Abs()), number(one.tax().Abs())
-	return map[string]any{
-		"id": one.id, "outlet_id": one.outletID, "register_id": one.registerID, "user_id": userID,
-		"invoice_number": one.invoiceNumber, "receipt_number": one.invoiceNumber, "status": status, "note": "",
-		"short_code": one.shortCode, "total_price": price, "total_tax": tax, "total_loyalty": 0,
-		"created_at": one.created.Format(xTime), "updated_at": one.updated.Format(xTime), "sale_date": one.created.Format(xTime),
-		"line_items": []any{map[string]any{
-			"id": one.lineID, "product_id": productID, "tax_id": taxID, "quantity": quantity,
+	lines := []map[string]any{}
+	for i, l := range one.lines {
+		quantity, price, tax := number(l.Quantity), number(l.price()), number(l.tax())
+		unitPrice, unitTax := number(l.unitPrice()), number(l.unitTax())
+		lines = append(lines, map[string]any{
+			"id": l.id, "product_id": l.productID, "tax_id": taxID, "quantity": quantity,
 			"discount": 0, "discount_total": 0, "price": unitPrice, "price_total": price, "tax": unitTax, "tax_total": tax,
-			"cost": 0, "cost_total": 0, "loyalty_value": 0, "price_set": false, "status": "CONFIRMED", "sequence": 0,
+			"cost": 0, "cost_total": 0, "loyalty_value": 0, "price_set": false, "status": "CONFIRMED", "sequence": i,
 			"tax_components": []any{map[string]any{"rate_id": taxRateID, "total_tax": tax}},
 			"unit_cost":      0, "unit_discount": 0, "unit_loyalty_value": 0, "unit_price": unitPrice, "unit_tax": unitTax,
 			"total_cost": 0, "total_discount": 0, "total_loyalty_value": 0, "total_price": price, "total_tax": tax,
-			"is_return": quantity < 0,
-		}},
-		"payments": payments, "version": one.version, "adjustments": []any{},
+			"is_return": l.Quantity.IsNegative(),
+		})
+	}
+	tax := number(one.tax())
+	return map[string]any{
+		"id": one.id, "outlet_id": one.outletID, "register_id": one.registerID, "user_id": userID,
+		"invoice_number": one.invoiceNumber, "receipt_number": one.invoiceNumber, "status": status, "note": "",
+		"short_code": one.shortCode, "total_price": number(one.price()), "total_tax": tax, "total_loyalty": 0, "customer_id": textOrNull(one.customerID),
+		"created_at": one.created.Format(xTime), "updated_at": one.updated.Format(xTime), "sale_date": one.created.Format(xTime),
+		"line_items": lines,
+		"payments":   payments, "version": one.version, "adjustments": []any{},
 		"taxes": []any{map[string]any{"amount": tax, "id": taxRateID}},
 	}
 }
@@ -343,8 +348,17 @@ func (s *XSeries) saleDated(one *sale) map[string]any {
 			"_metadata": map[string]any{"register_open_sequence_id": openSequence},
 		})
 	}
+	lines := []map[string]any{}
+	for _, l := range one.lines {
+		lines = append(lines, map[string]any{
+			"id": l.id, "product": map[string]any{"id": l.productID}, "quantity": number(l.Quantity), "status": "CONFIRMED",
+			"pricing": map[string]any{"price": number(l.unitPrice()), "total": number(l.price())},
+			"tax":     map[string]any{"id": taxID, "amount": number(l.unitTax()), "total": number(l.tax())},
+			"return":  map[string]any{"is_return": l.Quantity.IsNegative()},
+		})
+	}
 	tax := number(one.tax())
-	return map[string]any{
+	out := map[string]any{
 		"id": one.id, "state": state, "date": one.created.Format(xTime),
 		"created_at": one.created.Format(xTime), "updated_at": one.updated.Format(xTime),
 		"invoice_number": one.invoiceNumber, "receipt_number": one.invoiceNumber, "short_code": one.shortCode, "note": "",
@@ -354,15 +368,14 @@ func (s *XSeries) saleDated(one *sale) map[string]any {
 		"totals": map[string]any{
 			"price": number(one.price()), "tax": tax, "price_incl_tax": number(one.total), "loyalty": 0, "surcharge": 0,
 		},
-		"line_items": []any{map[string]any{
-			"id": one.lineID, "product": map[string]any{"id": productID}, "quantity": one.quantity(), "status": "CONFIRMED",
-			"pricing": map[string]any{"price": number(one.price().Abs()), "total": number(one.price())},
-			"tax":     map[string]any{"id": taxID, "amount": number(one.tax().Abs()), "total": tax},
-			"return":  map[string]any{"is_return": one.quantity() < 0},
-		}},
-		"payments": payments, "adjustments": []any{}, "taxes": []any{map[string]any{"id": taxRateID, "tax": tax}},
+		"line_items": lines,
+		"payments":   payments, "adjustments": []any{}, "taxes": []any{map[string]any{"id": taxRateID, "tax": tax}},
 		"_metadata": map[string]any{"version": one.version},
 	}
+	if one.customerID != "" {
+		out["customer_id"] = one.customerID // by judgment left out for a sale without one
+	}
+	return out
 }
 
 // textOrNull is null for "".
