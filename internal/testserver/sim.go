@@ -137,14 +137,16 @@ type simFault struct {
 	Nth    int    `json:"nth"`
 	Always bool   `json:"always"`
 
-	Fault           string `json:"fault"`
-	Status          int    `json:"status"`
-	Body            string `json:"body"`
-	Location        string `json:"location"`
-	DelayMS         int64  `json:"delay_ms"`
-	RetryAfterS     int64  `json:"retry_after_s"`
-	RetryAfterDateS int64  `json:"retry_after_date_s"`
-	AfterProcessing bool   `json:"after_processing"`
+	Fault           string     `json:"fault"`
+	Status          int        `json:"status"`
+	Body            string     `json:"body"`
+	Shape           ErrorShape `json:"shape"`
+	Text            string     `json:"text"`
+	Location        string     `json:"location"`
+	DelayMS         int64      `json:"delay_ms"`
+	RetryAfterS     int64      `json:"retry_after_s"`
+	RetryAfterDateS int64      `json:"retry_after_date_s"`
+	AfterProcessing bool       `json:"after_processing"`
 }
 
 func (s *Systems) simAddFault(r *http.Request) (any, error) {
@@ -174,13 +176,19 @@ func (s *Systems) simAddFault(r *http.Request) (any, error) {
 // fault makes the fault that the fields describe.
 func (f simFault) fault() (Fault, error) {
 	switch kind := faultKind(f.Fault); kind {
-	case faultStatus, "html_body":
+	case faultStatus, "html_body", "error_body":
 		if f.Status < 200 || f.Status > 599 {
 			return Fault{}, refuse(http.StatusBadRequest, "status is %d, must be from 200 to 599", f.Status)
 		}
 		fault := Status(f.Status, f.Body)
 		if kind == "html_body" {
 			fault = HTMLBody(f.Status)
+		}
+		if kind == "error_body" {
+			if f.Shape.body(f.Status, f.Text) == "" {
+				return Fault{}, refuse(http.StatusBadRequest, "shape is %q, must be text, message, object, description, details or list", f.Shape)
+			}
+			fault = ErrorBody(f.Status, f.Shape, f.Text)
 		}
 		if f.RetryAfterS > 0 {
 			fault = fault.RetryAfter(time.Duration(f.RetryAfterS) * time.Second)
@@ -202,7 +210,7 @@ func (f simFault) fault() (Fault, error) {
 	case faultRefuse, faultLose, faultTruncate, faultGarbled, faultExtra, faultExpire:
 		return Fault{kind: kind}, nil
 	default:
-		return Fault{}, refuse(http.StatusBadRequest, "fault is %q, must be one of status, html_body, redirect, delay, "+
+		return Fault{}, refuse(http.StatusBadRequest, "fault is %q, must be one of status, html_body, error_body, redirect, delay, "+
 			"refuse_before, lose_reply, truncate, garbled_json, extra_fields, expire_token", f.Fault)
 	}
 }
@@ -400,7 +408,13 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		}
 	}
 	handle("GET /xseries/registers", func(*http.Request) (any, error) { return shop.Registers(), nil })
-	handle("GET /xseries/sales", func(*http.Request) (any, error) { return shop.Sales(), nil })
+	handle("DELETE /xseries/registers/{id}", func(r *http.Request) (any, error) {
+		if err := shop.RemoveRegister(r.PathValue("id")); err != nil {
+			return nil, refuse(http.StatusNotFound, "%v", err)
+		}
+		return nil, nil
+	})
+	handle("GET /xseries/sales", s.simSales)
 	handle("POST /xseries/sales", s.simNewSale)
 	handle("GET /xseries/sales/{id}", func(r *http.Request) (any, error) {
 		sale, ok := shop.Sale(r.PathValue("id"))

@@ -89,6 +89,7 @@ type XSeries struct {
 	limits   map[string]*window // API budget by application
 	tokenUse window
 	modals   []*Modal
+	webhooks []*webhook
 }
 
 // window counts requests in a fixed window of time.
@@ -108,7 +109,7 @@ func (w *window) take(now time.Time, limit int, length time.Duration) (remaining
 
 func newXSeries(e *Engine, opts XSeriesOptions) *XSeries {
 	s := &XSeries{engine: e, opts: opts.withDefaults()}
-	s.routes = s.restRoutes()
+	s.routes = append(s.restRoutes(), s.webhookRoutes()...)
 	s.seed()
 	return s
 }
@@ -121,6 +122,7 @@ func (s *XSeries) seed() {
 	s.limits = map[string]*window{}
 	s.tokenUse = window{}
 	s.modals = nil
+	s.webhooks = nil
 }
 
 // reset goes back to the state at start. Credentials stay as they are.
@@ -175,9 +177,13 @@ type xRoute struct {
 
 // xCall is what an operation is called with, beside the request.
 type xCall struct {
-	legacy bool // version 2.0, whose sales look different
-	id     string
+	legacy      bool // version 2.0, whose sales look different
+	id          string
+	application string // who asks: the id of the application, or applicationPersonal
 }
+
+// applicationPersonal is who asks with a personal token.
+const applicationPersonal = "personal"
 
 // rest answers one request to the REST API: route, token, budget, scopes, then the operation.
 func (s *XSeries) rest(x *exchange, version string, path []string) {
@@ -208,7 +214,12 @@ func (s *XSeries) rest(x *exchange, version string, path []string) {
 			x.violate("unknown query parameter %q", key)
 		}
 	}
-	route.do(x, xCall{legacy: version == "2.0", id: id})
+	for _, key := range []string{"deleted", "only_lspay"} {
+		if text := x.r.URL.Query().Get(key); text != "" && text != "true" && text != "false" {
+			x.violate("query parameter %s is %q, must be true or false", key, text)
+		}
+	}
+	route.do(x, xCall{legacy: version == "2.0", id: id, application: application})
 }
 
 // route finds the operation, or the status of the refusal.
@@ -262,7 +273,7 @@ func (s *XSeries) authenticate(x *exchange) (application string, scopes []string
 		return "", nil, false
 	}
 	if sameSecret(token, s.opts.PersonalToken) {
-		return "personal", nil, true
+		return applicationPersonal, nil, true
 	}
 	grant, known := s.oauth.access[token]
 	if !known || !s.engine.now().Before(grant.expires) {

@@ -27,6 +27,8 @@ func (s *XSeries) restRoutes() []xRoute {
 		{http.MethodGet, "retailer", []string{"retailer:read", "payment_types:read"}, nil, s.getRetailer},
 		{http.MethodGet, "sales", []string{"sales:read"}, cursor, s.listSales},
 		{http.MethodGet, "sales/{id}", []string{"sales:read"}, nil, s.getSale},
+		// Which scope it needs is a judgment.
+		{http.MethodGet, "payments/{id}", []string{"payments:read"}, nil, s.getPayment},
 	}
 }
 
@@ -292,13 +294,7 @@ func (s *XSeries) sale20(one *sale) map[string]any {
 	}
 	payments := []map[string]any{}
 	for _, p := range one.payments {
-		kind := s.shop.paidBy(p)
-		payments = append(payments, map[string]any{
-			"id": p.ID, "register_id": p.RegisterID, "outlet_id": one.outletID,
-			"retailer_payment_type_id": kind.ID, "payment_type_id": strconv.Itoa(kind.TypeID), "name": kind.Name,
-			"amount": number(p.Amount), "payment_date": p.Time.Format(xTime),
-			"source_id": textOrNull(p.TransactionID), "external_attributes": []any{},
-		})
+		payments = append(payments, s.payment20(one, p))
 	}
 	lines := []map[string]any{}
 	for i, l := range one.lines {
@@ -324,6 +320,37 @@ func (s *XSeries) sale20(one *sale) map[string]any {
 		"payments":   payments, "version": one.version, "adjustments": []any{},
 		"taxes": []any{map[string]any{"amount": tax, "id": taxRateID}},
 	}
+}
+
+// payment20 is the payment of version 2.0.
+func (s *XSeries) payment20(one *sale, p SalePayment) map[string]any {
+	kind := s.shop.paidBy(p)
+	return map[string]any{
+		"id": p.ID, "register_id": p.RegisterID, "outlet_id": one.outletID,
+		"retailer_payment_type_id": kind.ID, "payment_type_id": strconv.Itoa(kind.TypeID), "name": kind.Name,
+		"amount": number(p.Amount), "payment_date": p.Time.Format(xTime), "deleted_at": nil,
+		"source_id": textOrNull(p.TransactionID), "external_attributes": []any{},
+	}
+}
+
+// getPayment answers with one payment, which version 2.0 alone has.
+func (s *XSeries) getPayment(x *exchange, c xCall) {
+	if !c.legacy {
+		x.violate("no such operation in a date version: GET payments/{id}")
+		x.fail(http.StatusNotFound, textRouteUnknown)
+		return
+	}
+	for _, one := range s.shop.sales {
+		for _, p := range one.payments {
+			if p.ID == c.id {
+				payment := s.payment20(one, p)
+				payment["fee"] = nil
+				x.json(http.StatusOK, wrapped{payment})
+				return
+			}
+		}
+	}
+	missing(x, "payment")
 }
 
 // saleDated is the sale of the date versions. A sale that is not paid in full is parked, by judgment.

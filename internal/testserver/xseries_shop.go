@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -323,6 +324,19 @@ func (s *XSeries) Registers() []Register {
 		list = append(list, one)
 	}
 	return list
+}
+
+// RemoveRegister is the merchant removing a register: REST lists it with deleted=true alone from then on.
+func (s *XSeries) RemoveRegister(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.shop.register(id)
+	if r == nil || r.DeletedAt != "" {
+		return fmt.Errorf("testserver: no register %q: GET registers lists them", id)
+	}
+	r.DeletedAt = s.engine.now().UTC().Format(xTime)
+	r.Version = s.shop.next()
+	return nil
 }
 
 // number writes a decimal as a JSON number, exactly.
