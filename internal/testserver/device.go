@@ -71,6 +71,7 @@ type DeviceState struct {
 	Registers            []PairedRegister `json:"registers"`
 	Current              *Transaction     `json:"current"`
 	Queue                []Transaction    `json:"queue"`
+	Last                 *Transaction     `json:"last"` // the last one that a person or the terminal itself ended
 	Settings             DeviceSettings   `json:"settings"`
 	Settlement           DeviceSettlement `json:"settlement"`
 }
@@ -520,6 +521,9 @@ func (d *Device) State() DeviceState {
 	slices.SortFunc(state.Registers, func(a, b PairedRegister) int { return strings.Compare(a.RegisterID, b.RegisterID) })
 	if d.current != nil {
 		state.Current = new(d.current.snapshot())
+	}
+	if d.last != nil {
+		state.Last = new(d.last.snapshot())
 	}
 	for _, t := range d.queue {
 		state.Queue = append(state.Queue, t.snapshot())

@@ -30,13 +30,17 @@ type Options struct {
 	// PublicURL is scheme://host[:port][/prefix] under which clients reach [Systems.Handler].
 	// Default: http:// and the address of [Systems.Listen].
 	PublicURL string
+	// Title is at the top of the pages that a person uses. Default: "Simulated store".
+	Title string
+	// Links are beside the title, see [Systems.SetLinks].
+	Links []Link
 
 	XSeries      XSeriesOptions
 	SmartConnect SmartConnectOptions
 }
 
-// Systems is all simulated systems on one address: /xseries, /smartconnect and the control API /_sim. The engine's
-// methods are its own.
+// Systems is all simulated systems on one address: /xseries, /smartconnect, the control API /_sim, and pages for a
+// person: /till, /terminals, and / with both. The engine's methods are its own.
 type Systems struct {
 	*Engine
 
@@ -45,6 +49,8 @@ type Systems struct {
 
 	mu        sync.Mutex
 	publicURL string
+	title     string
+	links     []Link
 }
 
 // New makes the simulated systems. Nothing runs before [Systems.Serve].
@@ -55,6 +61,7 @@ func New(opts Options) *Systems {
 	e := newEngine(opts.Now)
 	s := &Systems{Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect)}
 	s.SetPublicURL(opts.PublicURL)
+	s.SetLinks(opts.Title, opts.Links...)
 	return s
 }
 
@@ -90,12 +97,17 @@ func (s *Systems) Handler() http.Handler {
 		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
 		{simPrefix, s.simHandler()},
 	}
+	pages := s.pageHandler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, mount := range mounts {
 			if path, ok := strings.CutPrefix(r.URL.EscapedPath(), mount.prefix); ok && (path == "" || path[0] == '/') {
 				mount.handler.ServeHTTP(w, r)
 				return
 			}
+		}
+		if isPage(r.URL.EscapedPath()) {
+			pages.ServeHTTP(w, r)
+			return
 		}
 		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect or /_sim", http.StatusNotFound)
 	})
