@@ -2,6 +2,7 @@ package pairing
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -141,6 +142,24 @@ type Resolution struct {
 	TransactionID string
 	// By names the person. It is required.
 	By string
-	// Reason says how they know. It is required.
+	// Reason says how they know. It is required. It is kept beside the reason that the payment was parked for, see
+	// [Resolution.Result].
 	Reason string
+}
+
+// Result returns how the payment, which was parked, ended by what the person found out. It fills in the defaults, and
+// keeps what is known of the payment. Its Reason tells both: "the handle has expired; resolved by Ann: seen in the
+// terminal's journal". It is for stores.
+func (r Resolution) Result(p Payment) Result {
+	result := p.Result
+	result.Outcome, result.Amount = r.Outcome, r.Amount
+	if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
+		result.Amount = p.Amount
+	}
+	result.TransactionID = cmp.Or(r.TransactionID, result.TransactionID, p.Handle.TransactionID)
+	if result.Reason != "" {
+		result.Reason += "; "
+	}
+	result.Reason += "resolved by " + r.By + ": " + r.Reason
+	return result
 }

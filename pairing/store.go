@@ -138,8 +138,8 @@ type Payments interface {
 	// withdrawn already as it is. NotFound if there is none, Conflict if it is no longer Queued.
 	WithdrawPayment(ctx context.Context, id, reason string) (Payment, error)
 
-	// ResolvePayment ends a Parked payment as a person decided, and returns it. It fills in the defaults of the
-	// Resolution. NotFound if there is none, Conflict if it isn't Parked, Invalid if the outcome is Unknown.
+	// ResolvePayment ends a Parked payment as a person decided, with what Resolution.Result returns, and returns it.
+	// NotFound if there is none, Conflict if it isn't Parked, Invalid if the outcome is Unknown.
 	ResolvePayment(ctx context.Context, id string, r Resolution) (Payment, error)
 
 	// MarkPayment replaces the payment's Mark if it is from, and returns the payment. A payment whose mark is to

@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -148,14 +147,8 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
 			"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
 	}
-	if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
-		r.Amount = p.Amount
-	}
-	result := p.Result
-	result.Outcome, result.Amount, result.Reason = r.Outcome, r.Amount, r.Reason
-	result.TransactionID = cmp.Or(r.TransactionID, result.TransactionID, p.Handle.TransactionID)
 	p.ResolvedBy = r.By
-	s.end(p, result)
+	s.end(p, r.Result(p.Payment))
 	return p.clone(), nil
 }
 

@@ -2,7 +2,6 @@ package sqlitestore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"database/sql/driver"
 	"encoding/json"
@@ -270,11 +269,7 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 			return p, pairing.Errorf(tillroute.KindConflict, nil,
 				"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
 		}
-		p.Result.Outcome, p.Result.Amount, p.Result.Reason, p.ResolvedBy = r.Outcome, r.Amount, r.Reason, r.By
-		if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
-			p.Result.Amount = p.Amount
-		}
-		p.Result.TransactionID = cmp.Or(r.TransactionID, p.Result.TransactionID, p.Handle.TransactionID)
+		p.Result, p.ResolvedBy = r.Result(p), r.By
 		p.State, p.EndedAt = pairing.Done, c.now
 		_, err = end(ctx, c, ending{result: p.Result, resolvedBy: p.ResolvedBy}, "seq = ?", p.Seq)
 		return p, err
