@@ -184,6 +184,11 @@ func (h *Handler) GatewayURL() string { return h.url("/pay") }
 // PairingURL returns where a merchant begins to pair terminals.
 func (h *Handler) PairingURL() string { return h.url("/") }
 
+// pairingLink returns where to pair that register.
+func (h *Handler) pairingLink(registerID string) string {
+	return h.PairingURL() + "?" + url.Values{"register": {registerID}}.Encode()
+}
+
 // Close ends the streams of progress that are open, and keeps new ones short. Register it with
 // [http.Server.RegisterOnShutdown]: the pages come back to another node, or to this one when it runs again.
 func (h *Handler) Close() { h.close() }
