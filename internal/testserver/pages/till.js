@@ -402,6 +402,7 @@ function listen() {
 async function start() {
   listen();
   const [registers, gateway] = await Promise.all([call('GET', '/xseries/registers'), call('GET', '/xseries/gateway')]);
+  registers.sort((a, b) => (a.outlet_name + a.name < b.outlet_name + b.name ? -1 : 1));
   ui.register.replaceChildren(...registers.map((one) => element('option', {
     value: one.id, textContent: one.outlet_name + ' – ' + one.name + (one.open ? '' : ' (closed)'),
   })));
