@@ -67,6 +67,7 @@ type Client struct {
 type core struct {
 	version string
 	rest    *rest.Client
+	budget  *budget
 	// token returns the access token, and replace another one than that which was refused. replace is nil for a token that
 	// somebody else renews.
 	token   func(context.Context) (tillroute.Secret, error)
@@ -93,7 +94,7 @@ func New(config Config) (*Client, error) {
 	if problems := config.problems(); len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "New", "%s", strings.Join(problems, "; "))
 	}
-	c := &core{version: config.APIVersion}
+	c := &core{version: config.APIVersion, budget: &budget{}}
 	if config.Tokens != nil {
 		g := &grants{oauth: config.OAuth, tokens: config.Tokens, account: config.DomainPrefix}
 		c.token, c.replace = g.token, g.replace
@@ -103,7 +104,7 @@ func New(config Config) (*Client, error) {
 	var err error
 	c.rest, err = rest.New(rest.Config{
 		System: System, BaseURL: baseURL(config.BaseURL, config.DomainPrefix), HTTP: config.HTTP,
-		Authorize: authorize, Renew: c.renew,
+		Authorize: authorize, Renew: c.renew, Limit: c.budget,
 	})
 	if err != nil {
 		return nil, err
