@@ -53,6 +53,7 @@ type Device struct {
 
 	auto           Auto
 	autoDelay      time.Duration
+	autoDue        time.Time // when the timer ends, in real time; zero when none runs
 	timer          *time.Timer
 	slow           time.Duration
 	surcharge, tip int64
@@ -340,7 +341,14 @@ func (d *Device) answerByItself(t *transaction) {
 		d.decide(t, button)
 		return
 	}
-	d.timer = time.AfterFunc(d.autoDelay, func() {
+	d.answerAt(t, time.Now().Add(d.autoDelay))
+}
+
+// answerAt does what the automatic mode says at a time, at once if it is over.
+func (d *Device) answerAt(t *transaction, due time.Time) {
+	button := d.auto
+	d.autoDue = due
+	d.timer = time.AfterFunc(time.Until(due), func() {
 		d.cloud.mu.Lock()
 		defer d.cloud.mu.Unlock()
 		if d.current == t && d.auto == button && !d.cloud.closed {
@@ -355,6 +363,7 @@ func (d *Device) stopTimer() {
 		d.timer.Stop()
 		d.timer = nil
 	}
+	d.autoDue = time.Time{}
 }
 
 // decide ends the transaction on the screen.

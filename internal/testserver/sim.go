@@ -40,7 +40,7 @@ func (s *Systems) simHandler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, call simCall) {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.Handle(method+" "+simPrefix+path, serveSim(call))
+		mux.Handle(method+" "+simPrefix+path, s.serveSim(call))
 	}
 	handle("GET ", func(*http.Request) (any, error) { return s.Describe(), nil })
 	handle("GET /{$}", func(*http.Request) (any, error) { return s.Describe(), nil })
@@ -52,16 +52,19 @@ func (s *Systems) simHandler() http.Handler {
 	handle("DELETE /faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
 	s.simSmartConnect(handle)
 	s.simXSeries(handle)
-	mux.Handle("/", serveSim(func(r *http.Request) (any, error) {
+	mux.Handle("/", s.serveSim(func(r *http.Request) (any, error) {
 		return nil, refuse(http.StatusNotFound, "no such call: %s %s", r.Method, r.URL.Path)
 	}))
 	return mux
 }
 
 // serveSim turns a call into a handler.
-func serveSim(call simCall) http.Handler {
+func (s *Systems) serveSim(call simCall) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, err := call(r)
+		if broken := s.keeper.failed(); broken != nil {
+			err = refuse(http.StatusInternalServerError, "%v", broken)
+		}
 		status := http.StatusOK
 		if err != nil {
 			status = http.StatusConflict

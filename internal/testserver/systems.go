@@ -35,6 +35,11 @@ type Options struct {
 	// Links are beside the title, see [Systems.SetLinks].
 	Links []Link
 
+	// StateFile is a file in which the state of both systems is kept, so that a new process goes on where the last one
+	// was killed: with the same credentials, sales, pairings, and what is on the terminals' screens. See [Systems.Load].
+	// Faults, recorded requests and violations are not in it. It is for one process at a time. Default: none.
+	StateFile string
+
 	XSeries      XSeriesOptions
 	SmartConnect SmartConnectOptions
 }
@@ -59,6 +64,9 @@ func New(opts Options) *Systems {
 		opts.Now = time.Now
 	}
 	e := newEngine(opts.Now)
+	if opts.StateFile != "" {
+		e.keeper = &keeper{path: opts.StateFile}
+	}
 	s := &Systems{Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect)}
 	s.SetPublicURL(opts.PublicURL)
 	s.SetLinks(opts.Title, opts.Links...)
@@ -127,12 +135,15 @@ func (s *Systems) Close() {
 }
 
 // Listen opens a loopback address, such as "127.0.0.1:0", for [Systems.Serve] and makes it the public URL, unless
-// one was given in the options.
+// one was given in the options. It calls [Systems.Load].
 func (s *Systems) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	ln, err := config.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("testserver: cannot listen on %q: %w", addr, err)
+	}
+	if err := s.Load(); err != nil {
+		return nil, errors.Join(err, ln.Close())
 	}
 	if s.PublicURL() == "" {
 		s.SetPublicURL("http://" + reachable(ln.Addr()))
@@ -150,8 +161,11 @@ func reachable(addr net.Addr) string {
 }
 
 // Serve answers on ln until ctx ends, then lets the answers under way finish, for two seconds at most. It returns
-// nil after such an end. It closes ln.
+// nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
+	if err := s.Load(); err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	server := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,

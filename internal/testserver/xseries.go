@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,10 +78,11 @@ func (o XSeriesOptions) withDefaults() XSeriesOptions {
 // Its methods may be called from any goroutine.
 type XSeries struct {
 	engine *Engine
-	opts   XSeriesOptions
+	given  XSeriesOptions // as they were given
+	opts   XSeriesOptions // with the defaults
 	routes []xRoute
 
-	mu       sync.Mutex
+	mu       guard
 	oauth    oauthState
 	shop     shop
 	gateway  string
@@ -108,7 +108,7 @@ func (w *window) take(now time.Time, limit int, length time.Duration) (remaining
 }
 
 func newXSeries(e *Engine, opts XSeriesOptions) *XSeries {
-	s := &XSeries{engine: e, opts: opts.withDefaults()}
+	s := &XSeries{engine: e, given: opts, opts: opts.withDefaults()}
 	s.routes = append(s.restRoutes(), s.webhookRoutes()...)
 	s.seed()
 	return s
