@@ -92,7 +92,7 @@ type Payment struct {
 	// ResolvedBy is the person who decided the outcome of a parked payment, if one did.
 	ResolvedBy string
 	// Mark is what the register's side keeps about the payment, such as whether it was told how the payment ended.
-	// It is "" at first; [Router.Mark] sets it. The router does not read it.
+	// It is "" at first; [Router.Mark] sets it. The router does not read it. It must not hold secrets.
 	Mark string
 
 	// AcceptedAt, SentAt and EndedAt are in UTC, by the store's clock. SentAt is when the handle was written;
@@ -128,7 +128,8 @@ type Result struct {
 	AuthCode, Acquirer, CardType, CardNumber string
 	// Receipt is the terminal's receipt text, to be printed as it is.
 	Receipt string
-	// Reason says why the payment ended as it did, where it wasn't approved. It is written for people.
+	// Reason says why the payment ended as it did, where it wasn't approved or a person decided. It is written for
+	// people.
 	Reason string
 }
 
