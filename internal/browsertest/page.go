@@ -1,106 +1,52 @@
-// Package browser runs tests in a real browser: headless Chromium or Chrome.
-//
-// Where none is found, tests are skipped with a line that says so; if the environment variable CI is set, they fail instead.
-package browser
+package browsertest
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a test waits for what should happen.
-const patience = 20 * time.Second
+// stepTime is how long a step of a test waits for what should happen.
+const stepTime = 20 * time.Second
 
-// TB is the part of [testing.TB] that this package needs.
-type TB interface {
-	Helper()
-	Cleanup(f func())
-	Context() context.Context
-	TempDir() string
-	ArtifactDir() string
-	Skip(args ...any)
-	Fatal(args ...any)
-	Fatalf(format string, args ...any)
-	Errorf(format string, args ...any)
-}
+// height is how high a page's window is.
+const height = 800
 
-// Browser is a running browser with a profile of its own.
+// Browser is a running browser, whose tabs are at hand as a [Page] each.
 type Browser struct {
-	tb  TB
-	ctx context.Context //nolint:containedctx // that is how the browser is handed around.
+	tb        testing.TB
+	tab       context.Context //nolint:containedctx // a browser is handed around by a context.
+	tolerated []string
 }
 
-// Start starts a browser for the time of a test.
-func Start(tb TB) *Browser {
+// Start starts a browser as [Open] does.
+func Start(tb testing.TB, tolerated ...string) *Browser {
 	tb.Helper()
-	program := find()
-	if program == "" {
-		const text = "there is no browser: install chromium (apt-get install chromium), or Google Chrome, and run this again"
-		if os.Getenv("CI") != "" {
-			tb.Fatal(text)
-		}
-		tb.Skip(text)
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program),
-		chromedp.NoSandbox, // Root has no sandbox, and the pages are ours.
-		chromedp.UserDataDir(tb.TempDir()),
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.WSURLReadTimeout(time.Minute),
-	)
-	allocator, end := chromedp.NewExecAllocator(context.WithoutCancel(tb.Context()), options...)
-	tb.Cleanup(end)
-	ctx, cancel := chromedp.NewContext(allocator)
-	tb.Cleanup(func() {
-		// It writes into its profile until it is gone.
-		_ = chromedp.Cancel(ctx)
-		cancel()
-	})
-	if err := chromedp.Run(ctx); err != nil {
-		tb.Fatalf("the browser does not start: %v", err)
-	}
-	return &Browser{tb, ctx}
-}
-
-func find() string {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
+	return &Browser{tb, Open(tb, tolerated...), tolerated}
 }
 
 // Page is a tab.
 type Page struct {
-	tb  TB
+	tb  testing.TB
 	ctx context.Context //nolint:containedctx // that is how a tab is handed around.
 }
 
-// Open opens a page in a new tab that is width pixels wide.
+// Open opens a page in a tab of its own that is width pixels wide.
 func (b *Browser) Open(url string, width int64) *Page {
 	b.tb.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
-	b.tb.Cleanup(cancel)
-	p := &Page{b.tb, ctx}
-	p.run(
-		emulation.SetDeviceMetricsOverride(width, 800, 1, false),
-		chromedp.Navigate(url),
-	)
+	p := &Page{b.tb, Tab(b.tb, b.tab, b.tolerated...)}
+	p.run(Size(width, height), chromedp.Navigate(url))
 	return p
 }
 
@@ -114,9 +60,10 @@ func (p *Page) OpenLink(width int64, act func()) *Page {
 		ctx, cancel := chromedp.NewContext(p.ctx, chromedp.WithTargetID(id))
 		p.tb.Cleanup(cancel)
 		tab := &Page{p.tb, ctx}
-		tab.run(emulation.SetDeviceMetricsOverride(width, 800, 1, false))
+		watch(p.tb, ctx, nil)
+		tab.run(Size(width, height))
 		return tab
-	case <-time.After(patience):
+	case <-time.After(stepTime):
 		p.tb.Fatal("no new tab was opened")
 		return nil
 	}
@@ -124,7 +71,7 @@ func (p *Page) OpenLink(width int64, act func()) *Page {
 
 func (p *Page) run(actions ...chromedp.Action) {
 	p.tb.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTime)
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		p.tb.Fatalf("the browser: %v", err)
@@ -220,7 +167,7 @@ func (f Frame) try(ctx context.Context, expression string) (json.RawMessage, err
 // Until waits until an expression is true in the frame.
 func (f Frame) Until(expression string) {
 	f.page.tb.Helper()
-	ctx, cancel := context.WithTimeout(f.page.ctx, patience)
+	ctx, cancel := context.WithTimeout(f.page.ctx, stepTime)
 	defer cancel()
 	for {
 		value, err := f.try(ctx, "!!("+expression+")")
