@@ -356,12 +356,11 @@ func (m *Modal) accept(rawID json.RawMessage, receipt string) error {
 	default:
 		return fmt.Errorf("step ACCEPT: transaction_id must be a string or a number, not %s", rawID)
 	}
-	now := m.shop.engine.now().UTC()
 	m.ended = "accepted"
-	m.sale.payments = append(m.sale.payments, SalePayment{
-		ID: newID(), RegisterID: m.sale.registerID, Amount: m.amount, TransactionID: id, Receipt: receipt, Time: now,
+	m.shop.record(m.sale, SalePayment{
+		ID: newID(), RegisterID: m.sale.registerID, Amount: m.amount, TransactionID: id, Receipt: receipt,
+		Time: m.shop.engine.now().UTC(),
 	})
-	m.sale.updated, m.sale.version = now, m.shop.shop.next()
 	if m.sale.paid().Abs().GreaterThan(m.sale.total.Abs()) {
 		return fmt.Errorf("sale %s of %s is paid with %s: a payment was recorded twice", m.sale.id, m.sale.total, m.sale.paid())
 	}

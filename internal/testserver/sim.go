@@ -452,8 +452,88 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		return nil, nil
 	})
 	handle("POST /xseries/authorization", s.simAuthorization)
+	handle("GET /xseries/deliveries", s.simDeliveries)
+	handle("POST /xseries/deliveries/duplicate", simCount(shop.DuplicateDeliveries))
+	handle("POST /xseries/deliveries/lose", simCount(shop.LoseDeliveries))
+	handle("POST /xseries/deliveries/hold", func(*http.Request) (any, error) { shop.HoldDeliveries(); return nil, nil })
+	handle("POST /xseries/deliveries/release", func(r *http.Request) (any, error) {
+		var body struct {
+			Reversed bool `json:"reversed"`
+		}
+		if err := readBody(r, &body); err != nil {
+			return nil, err
+		}
+		shop.ReleaseDeliveries(body.Reversed)
+		return nil, nil
+	})
+	handle("POST /xseries/deliveries/settings", s.simWebhookSettings)
 	handle("POST /xseries/expire-tokens", func(*http.Request) (any, error) { shop.ExpireTokens(); return nil, nil })
 	handle("POST /xseries/revoke-tokens", func(*http.Request) (any, error) { shop.RevokeTokens(); return nil, nil })
+}
+
+// simDeliveries lists the deliveries. With the query parameters settled and wait_ms it waits until so many of them are
+// no longer pending.
+func (s *Systems) simDeliveries(r *http.Request) (any, error) {
+	settled := 0
+	if text := r.URL.Query().Get("settled"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return nil, refuse(http.StatusBadRequest, "settled is %q, must be a number of deliveries", text)
+		}
+		settled = n
+	}
+	ctx, cancel, err := waitContext(r)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	list, err := s.XSeries.WaitDeliveries(ctx, settled)
+	if err != nil {
+		return nil, refuse(http.StatusConflict, "%v", err)
+	}
+	return list, nil
+}
+
+// simCount is a call that takes a number.
+func simCount(set func(int)) simCall {
+	return func(r *http.Request) (any, error) {
+		var body struct {
+			Count int `json:"count"`
+		}
+		if err := readBody(r, &body); err != nil {
+			return nil, err
+		}
+		if body.Count < 0 {
+			return nil, refuse(http.StatusBadRequest, "count is %d, must not be negative", body.Count)
+		}
+		set(body.Count)
+		return nil, nil
+	}
+}
+
+// simWebhookSettings says how webhooks are delivered; what is left out goes back to its default.
+func (s *Systems) simWebhookSettings(r *http.Request) (any, error) {
+	var body struct {
+		Encoding    SignatureEncoding `json:"encoding"`
+		SignPayload bool              `json:"sign_payload"`
+		Bare        bool              `json:"bare"`
+		RetryMS     int64             `json:"retry_ms"`
+	}
+	if err := readBody(r, &body); err != nil {
+		return nil, err
+	}
+	switch body.Encoding {
+	case "", SignatureHex, SignatureBase64, SignatureBase64URL:
+	default:
+		return nil, refuse(http.StatusBadRequest, "encoding is %q, must be hex, base64 or base64url", body.Encoding)
+	}
+	if body.RetryMS < 0 {
+		return nil, refuse(http.StatusBadRequest, "retry_ms is %d, must not be negative", body.RetryMS)
+	}
+	s.XSeries.SetWebhooks(WebhookOptions{
+		Encoding: body.Encoding, SignPayload: body.SignPayload, Bare: body.Bare, Retry: time.Duration(body.RetryMS) * time.Millisecond,
+	})
+	return nil, nil
 }
 
 // simNewSale begins a sale of one thing or of a cart.

@@ -21,6 +21,8 @@ type xseriesState struct {
 	Limits        map[string]savedUse `json:"limits"`
 	TokenUse      savedUse            `json:"token_use"`
 	Modals        []savedModal        `json:"modals"`
+	Deliveries    []savedDelivery     `json:"deliveries"`
+	Sending       sendingState        `json:"sending"`
 	Webhooks      []savedWebhook      `json:"webhooks"`
 }
 
@@ -98,13 +100,19 @@ type savedWebhook struct {
 	Application string `json:"application"`
 }
 
+type savedDelivery struct {
+	Delivery
+
+	Due time.Time `json:"due"`
+}
+
 // state is what the file holds. Called with the lock held.
 func (s *XSeries) state() xseriesState {
 	state := xseriesState{
 		ClientID: s.opts.ClientID, ClientSecret: s.opts.ClientSecret, PersonalToken: s.opts.PersonalToken,
 		OAuth:   s.oauth.saved(),
 		Version: s.shop.version, Gateway: s.gateway,
-		Limits: map[string]savedUse{}, TokenUse: savedUse{Start: s.tokenUse.start, Used: s.tokenUse.used},
+		Sending: s.sending, Limits: map[string]savedUse{}, TokenUse: savedUse{Start: s.tokenUse.start, Used: s.tokenUse.used},
 	}
 	for name, w := range s.limits {
 		state.Limits[name] = savedUse{Start: w.start, Used: w.used}
@@ -127,6 +135,9 @@ func (s *XSeries) state() xseriesState {
 		state.Modals = append(state.Modals, savedModal{
 			ID: m.id, Sale: m.sale.id, Amount: m.amount, Origin: m.origin, Closable: m.closable, Ended: m.ended, Messages: m.messages,
 		})
+	}
+	for _, d := range s.deliveries {
+		state.Deliveries = append(state.Deliveries, savedDelivery{Delivery: d.Delivery, Due: d.due})
 	}
 	for _, h := range s.webhooks {
 		state.Webhooks = append(state.Webhooks, savedWebhook{webhook: *h, Application: h.application})
@@ -208,6 +219,11 @@ func (s *XSeries) restore(state xseriesState) error {
 			shop: s, id: saved.ID, sale: one, amount: saved.Amount, origin: saved.Origin, closable: saved.Closable,
 			ended: saved.Ended, messages: saved.Messages,
 		})
+	}
+	s.sending = state.Sending
+	for i := range state.Deliveries {
+		saved := &state.Deliveries[i]
+		s.deliveries = append(s.deliveries, &delivery{Delivery: saved.Delivery, due: saved.Due})
 	}
 	for _, saved := range state.Webhooks {
 		h := saved.webhook

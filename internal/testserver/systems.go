@@ -160,7 +160,7 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln until ctx ends, then lets the answers under way finish, for two seconds at most. It returns
+// Serve answers on ln and delivers webhooks until ctx ends, then lets the answers under way finish, for two seconds at most. It returns
 // nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
@@ -172,6 +172,11 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 		// Answers that are held back end with the simulation.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
+	delivering, endDeliveries := context.WithCancel(ctx)
+	var deliveries sync.WaitGroup
+	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
+	defer deliveries.Wait()
+	defer endDeliveries()
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -246,6 +251,7 @@ type XSeriesDescription struct {
 	PersonalToken string     `json:"personal_token"`
 	Origin        string     `json:"origin"`
 	APIVersions   []string   `json:"api_versions"`
+	WebhookTypes  []string   `json:"webhook_types"` // those that can be subscribed to
 	Currency      string     `json:"currency"`
 	Registers     []Register `json:"registers"`
 }
@@ -278,7 +284,7 @@ func (s *Systems) Describe() Description {
 			BaseURL: x, AuthorizeURL: x + "/connect", TokenURL: x + "/api/1.0/token",
 			ClientID: s.XSeries.opts.ClientID, ClientSecret: s.XSeries.opts.ClientSecret,
 			DomainPrefix: s.XSeries.opts.DomainPrefix, PersonalToken: s.XSeries.opts.PersonalToken,
-			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), Currency: "NZD", Registers: s.XSeries.Registers(),
+			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), WebhookTypes: webhookTypes(), Currency: "NZD", Registers: s.XSeries.Registers(),
 		},
 		SmartConnect: SmartConnectDescription{BaseURL: base + smartconnectPrefix + "/POS", Currency: "NZD"},
 		Sim:          SimDescription{BaseURL: sim},

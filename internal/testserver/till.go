@@ -31,11 +31,9 @@ func (s *XSeries) PayCash(saleID string, amount decimal.Decimal) (Sale, error) {
 	if err != nil {
 		return Sale{}, err
 	}
-	now := s.engine.now().UTC()
-	one.payments = append(one.payments, SalePayment{
-		ID: newID(), RegisterID: one.registerID, Amount: amount, Cash: true, Time: now,
+	s.record(one, SalePayment{
+		ID: newID(), RegisterID: one.registerID, Amount: amount, Cash: true, Time: s.engine.now().UTC(),
 	})
-	one.updated, one.version = now, s.shop.next()
 	return one.snapshot(), nil
 }
 

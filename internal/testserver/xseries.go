@@ -56,6 +56,8 @@ type XSeriesOptions struct {
 	TokenLimit int
 	// PageSize is the number of items in a page, and the most that page_size can ask for. Default: 200.
 	PageSize int
+	// Webhooks say how webhooks are delivered.
+	Webhooks WebhookOptions
 	// RefusalWithoutState leaves state out of a refused authorization; the vendor does not say whether it is sent.
 	RefusalWithoutState bool
 }
@@ -71,6 +73,7 @@ func (o XSeriesOptions) withDefaults() XSeriesOptions {
 	o.CodeTTL = orDefault(o.CodeTTL, 10*time.Minute)
 	o.TokenLimit = orDefault(o.TokenLimit, 60)
 	o.PageSize = orDefault(o.PageSize, 200)
+	o.Webhooks = o.Webhooks.withDefaults()
 	return o
 }
 
@@ -90,6 +93,10 @@ type XSeries struct {
 	tokenUse window
 	modals   []*Modal
 	webhooks []*webhook
+
+	deliveries []*delivery // in the order in which they are made
+	sending    sendingState
+	changed    chan struct{} // closed and replaced whenever deliveries change
 }
 
 // window counts requests in a fixed window of time.
@@ -108,7 +115,7 @@ func (w *window) take(now time.Time, limit int, length time.Duration) (remaining
 }
 
 func newXSeries(e *Engine, opts XSeriesOptions) *XSeries {
-	s := &XSeries{engine: e, given: opts, opts: opts.withDefaults()}
+	s := &XSeries{engine: e, given: opts, opts: opts.withDefaults(), changed: make(chan struct{})}
 	s.routes = append(s.restRoutes(), s.webhookRoutes()...)
 	s.seed()
 	return s
@@ -122,7 +129,8 @@ func (s *XSeries) seed() {
 	s.limits = map[string]*window{}
 	s.tokenUse = window{}
 	s.modals = nil
-	s.webhooks = nil
+	s.webhooks, s.deliveries = nil, nil
+	s.sending = sendingState{WebhookOptions: s.opts.Webhooks}
 }
 
 // reset goes back to the state at start. Credentials stay as they are.

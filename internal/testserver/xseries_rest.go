@@ -188,10 +188,12 @@ func (s *XSeries) closeRegister(x *exchange, c xCall) {
 		}
 	}
 	if r.IsOpen {
+		opened, id := r.RegisterOpenTime, r.RegisterOpenSequenceID
 		r.IsOpen, r.RegisterOpenTime, r.RegisterOpenSequenceID = false, "", ""
 		r.RegisterCloseTime = s.engine.now().UTC().Format(xTime)
 		r.Version = s.shop.next()
 		r.closures++
+		s.event(eventClosureCreate, closure(r, id, opened))
 	}
 	x.json(http.StatusOK, wrapped{*r})
 }

@@ -12,7 +12,7 @@ const textWebhookExists = "A webhook with this type and URL already exists."
 // first two.
 func webhookTypes() []string {
 	return []string{
-		"sale.update", "register_closure.create",
+		eventSaleUpdate, eventClosureCreate,
 		"product.update", "customer.update", "inventory.update", "consignment.send", "consignment.receive",
 	}
 }
