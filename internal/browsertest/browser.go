@@ -68,7 +68,7 @@ func Open(tb testing.TB, tolerated ...string) context.Context {
 	return tab
 }
 
-// Tab opens a further tab of the browser to which ctx belongs, as [Open] does.
+// Tab opens a further tab of the browser to which ctx belongs, as [Open] does. It shares the cookies.
 func Tab(tb testing.TB, ctx context.Context, tolerated ...string) context.Context { //nolint:revive // as in testing: the test comes first
 	tb.Helper()
 	tab, closeTab := chromedp.NewContext(ctx)
@@ -98,7 +98,8 @@ func watch(tb testing.TB, tab context.Context, tolerated []string) { //nolint:re
 		defer mu.Unlock()
 		complaints = append(complaints, text)
 	})
-	if err := chromedp.Run(tab, cdplog.Enable()); err != nil {
+	// Without the emulation a page behind another tab would stand still.
+	if err := chromedp.Run(tab, cdplog.Enable(), emulation.SetFocusEmulationEnabled(true)); err != nil {
 		tb.Fatalf("browsertest: the browser does not start: %v", err)
 	}
 }
@@ -123,6 +124,24 @@ func complaint(event any) string {
 		}
 	}
 	return ""
+}
+
+// Until waits, within ctx, until a script in the page evaluates to true.
+func Until(code string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		for {
+			var done bool
+			err := chromedp.Evaluate("!!("+code+")", &done).Do(ctx)
+			if err == nil && done {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("browsertest: %s: %w", code, errors.Join(ctx.Err(), err))
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
 }
 
 // InFrame runs a script in the frame of the tab's page whose URL begins with prefix, and stores what it evaluates to in

@@ -81,7 +81,8 @@ func (p *Page) run(actions ...chromedp.Action) {
 // Reload loads the page again.
 func (p *Page) Reload() {
 	p.tb.Helper()
-	p.run(chromedp.Reload())
+	p.Main().Do("document.documentElement.dataset.before = 'true'; location.reload()")
+	p.Main().Until("document.readyState === 'complete' && !document.documentElement.dataset.before")
 }
 
 // Close closes the tab.
@@ -95,14 +96,15 @@ func (p *Page) Close() {
 // Press presses a key, or types a text, where the focus is.
 func (p *Page) Press(keys string) {
 	p.tb.Helper()
-	p.run(chromedp.KeyEvent(keys))
+	p.run(page.BringToFront(), chromedp.KeyEvent(keys))
 }
 
 // Screenshot saves what the whole page looks like, as an artifact of the test.
 func (p *Page) Screenshot(name string) {
 	p.tb.Helper()
 	var picture []byte
-	p.run(chromedp.FullScreenshot(&picture, 100))
+	// A tab in the background is not painted.
+	p.run(page.BringToFront(), chromedp.FullScreenshot(&picture, 100))
 	if err := os.WriteFile(filepath.Join(p.tb.ArtifactDir(), name+".png"), picture, 0o600); err != nil {
 		p.tb.Errorf("the screenshot could not be saved: %v", err)
 	}
@@ -177,8 +179,9 @@ func (f Frame) Until(expression string) {
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			now, _ := f.try(f.page.ctx, "document.body.innerText")
-			f.page.tb.Fatalf("it does not come true in frame %q: %s (%v)\nthe frame shows: %s", f.part, expression, err, now)
+			f.page.Screenshot("failed")
+			now, _ := f.page.Main().try(f.page.ctx, "document.body.innerText")
+			f.page.tb.Fatalf("it does not come true in frame %q: %s (%v)\nthe page shows: %s", f.part, expression, err, now)
 		}
 	}
 }
