@@ -270,9 +270,12 @@ type TerminalDescription struct {
 	SimURL string `json:"sim_url"`
 }
 
-// SimDescription tells how to reach the control API.
+// SimDescription tells how to reach the control API and the pages for a person.
 type SimDescription struct {
 	BaseURL string `json:"base_url"`
+	// TillURL and TerminalsURL are the pages through which a person uses the sell screen and the terminals.
+	TillURL      string `json:"till_url"`
+	TerminalsURL string `json:"terminals_url"`
 }
 
 // Describe tells what a client must know. The public URL must be known, see [Systems.Listen].
@@ -287,7 +290,7 @@ func (s *Systems) Describe() Description {
 			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), WebhookTypes: webhookTypes(), Currency: "NZD", Registers: s.XSeries.Registers(),
 		},
 		SmartConnect: SmartConnectDescription{BaseURL: base + smartconnectPrefix + "/POS", Currency: "NZD"},
-		Sim:          SimDescription{BaseURL: sim},
+		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals"},
 	}
 	s.SmartConnect.mu.Lock()
 	d.SmartConnect.MinPollMS = max(s.SmartConnect.minPoll, 0).Milliseconds()

@@ -85,7 +85,7 @@ type Delivery struct {
 	Attempts int           `json:"attempts"`
 	// Status is what the receiver answered last, 0 for no answer; Error is why there was none.
 	Status int    `json:"status"`
-	Error  string `json:"error"`
+	Error  string `json:"error,omitempty"`
 }
 
 // delivery is a delivery in the books.
