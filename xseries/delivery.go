@@ -134,29 +134,37 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "webhooks are posted", http.StatusMethodNotAllowed)
 		return
 	}
-	err := v.receive(w, r)
-	if err == nil {
-		w.WriteHeader(http.StatusNoContent)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.config.MaxBody))
+	if err != nil {
+		v.later(w, r, fmt.Errorf("the body can't be read: %w", err))
 		return
 	}
-	v.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "webhook not handled",
-		slog.String("system", System), slog.String("source", v.config.Source), slog.Any("error", err))
-	if errors.Is(err, ErrSignature) {
+	if err := VerifySignature(r.Header, body, v.config.Scheme, v.config.Secrets...); err != nil {
+		v.complain(r, err)
 		http.Error(w, "the signature is not valid", http.StatusUnauthorized)
 		return
 	}
+	if err := v.receive(r, body); err != nil {
+		v.later(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// later has the vendor deliver again.
+func (v *receiver) later(w http.ResponseWriter, r *http.Request, err error) {
+	v.complain(r, err)
 	w.Header().Set("Retry-After", webhookRetry)
 	http.Error(w, "come back later", http.StatusServiceUnavailable)
 }
 
-func (v *receiver) receive(w http.ResponseWriter, r *http.Request) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.config.MaxBody))
-	if err != nil {
-		return fmt.Errorf("the body can't be read: %w", err)
-	}
-	if err := VerifySignature(r.Header, body, v.config.Scheme, v.config.Secrets...); err != nil {
-		return err
-	}
+func (v *receiver) complain(r *http.Request, err error) {
+	v.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "webhook not handled",
+		slog.String("system", System), slog.String("source", v.config.Source), slog.Any("error", err))
+}
+
+// receive handles a body that is the vendor's.
+func (v *receiver) receive(r *http.Request, body []byte) error {
 	d, err := parseDelivery(body)
 	if err != nil {
 		return err
