@@ -265,9 +265,6 @@ func (s *start) submit(ctx context.Context, id string, known register) (pairing.
 			break
 		}
 	}
-	if err == nil {
-		s.h.log.InfoContext(ctx, "payment begun", "payment", id, "register", request.Register.String())
-	}
 	return p, err
 }
 
