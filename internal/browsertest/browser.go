@@ -215,7 +215,7 @@ func Size(width, height int64) chromedp.Action {
 func Screenshot(tb testing.TB, ctx context.Context, name string) string { //nolint:revive // as in testing: the test comes first
 	tb.Helper()
 	var png []byte
-	if err := chromedp.Run(ctx, chromedp.CaptureScreenshot(&png)); err != nil {
+	if err := chromedp.Run(ctx, page.BringToFront(), chromedp.CaptureScreenshot(&png)); err != nil {
 		tb.Fatalf("browsertest: no screenshot %s: %v", name, err)
 	}
 	path := filepath.Join(tb.ArtifactDir(), name+".png")

@@ -6,12 +6,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute/internal/browsertest"
@@ -65,12 +68,11 @@ type till struct {
 	loads []url.Values // the queries with which the gateway's page was loaded
 }
 
-// openTill opens a page of the simulated systems.
-func openTill(t *testing.T, path string) *till {
+// openTill opens a page of simulated systems of its own in a new tab of the browser.
+func openTill(t *testing.T, browser context.Context, path string) *till {
 	t.Helper()
-	browsertest.Path(t)
 	w := &till{t: t, Systems: Start(t, Options{Title: "Demo", Links: []Link{{Text: "Pair terminals", URL: "https://gateway.test/pair"}}})}
-	page := template.Must(template.New("gateway").Parse(foreignGateway))
+	screen := template.Must(template.New("gateway").Parse(foreignGateway))
 	w.gateway = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/pay" {
 			rw.WriteHeader(http.StatusNoContent)
@@ -80,22 +82,26 @@ func openTill(t *testing.T, path string) *till {
 		w.loads = append(w.loads, r.URL.Query())
 		w.mu.Unlock()
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := page.Execute(rw, r.URL.Query()); err != nil {
-			t.Errorf("gateway: %v", err)
-		}
+		assert.NoError(t, screen.Execute(rw, r.URL.Query()))
 	}))
 	t.Cleanup(w.gateway.Close)
 	w.XSeries.SetGatewayURL(w.gateway.URL + "/pay")
 	// What the judge refuses is a 4xx of the control API, which a browser logs.
-	w.tab = browsertest.Open(t, "status of 400", "status of 409")
-	w.run(chromedp.Navigate(w.PublicURL()+path), chromedp.WaitReady(`body[data-ready=till], body[data-terminals=ready]`))
+	w.tab = browsertest.Tab(t, browser, "status of 400", "status of 409")
+	w.visit(path)
 	return w
+}
+
+// visit goes to a page of the simulated systems and waits until it is ready.
+func (w *till) visit(path string) {
+	w.t.Helper()
+	w.run(chromedp.Navigate(w.PublicURL()+path), chromedp.WaitReady(`body[data-ready=till], body[data-terminals=ready]`))
 }
 
 // run does something in the browser.
 func (w *till) run(actions ...chromedp.Action) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.tab, 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.tab, 10*time.Second)
 	defer cancel()
 	require.NoError(w.t, chromedp.Run(ctx, actions...))
 }
@@ -106,6 +112,18 @@ func (w *till) press(selectors ...string) {
 	for _, selector := range selectors {
 		w.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
 	}
+}
+
+// doubleClick clicks twice, faster than anything can happen in between.
+func (w *till) doubleClick(selector string) {
+	w.t.Helper()
+	w.run(chromedp.Evaluate("{ const it = document.querySelector('"+selector+"'); it.click(); it.click(); }", nil))
+}
+
+// typeInto replaces what is in a field.
+func (w *till) typeInto(selector, text string) {
+	w.t.Helper()
+	w.run(chromedp.Focus(selector, chromedp.ByQuery), chromedp.Evaluate("document.activeElement.select()", nil), chromedp.KeyEvent(kb.Delete+text))
 }
 
 // script runs a script in the page and returns what it evaluates to.
@@ -125,10 +143,7 @@ func (w *till) text(selector string) string {
 // until waits until a script in the page is true.
 func (w *till) until(code string) {
 	w.t.Helper()
-	var done bool
-	ctx, cancel := context.WithTimeout(w.tab, 20*time.Second)
-	defer cancel()
-	require.NoError(w.t, chromedp.Run(ctx, chromedp.Poll(code, &done)), code)
+	w.run(browsertest.Until(code))
 }
 
 // says waits until the till's line for the cashier contains a text.
@@ -185,14 +200,46 @@ func (w *till) focused() string {
 	return script[string](w, "document.activeElement.id || document.activeElement.tagName")
 }
 
-func TestBrowserAccept(t *testing.T) {
-	w := openTill(t, "/till")
+// modals are the states of all modals that were opened.
+func (w *till) modals() []ModalState {
+	w.XSeries.mu.Lock()
+	list := slices.Clone(w.XSeries.modals)
+	w.XSeries.mu.Unlock()
+	var states []ModalState
+	for _, m := range list {
+		states = append(states, m.State())
+	}
+	return states
+}
+
+// open reports whether the modal is on the screen.
+func (w *till) open() bool {
+	w.t.Helper()
+	return script[bool](w, "document.querySelector('#modal').open")
+}
+
+func TestTillInABrowser(t *testing.T) {
+	browser := browsertest.Open(t)
+	for name, test := range map[string]func(t *testing.T, open func(path string) *till){
+		"accept": testAccept, "decline": testDecline, "print": testPrint, "exit": testExit, "what is ignored": testIgnored,
+		"close button": testCloseButton, "split": testSplit, "refund": testRefund, "reload": testReload,
+		"double click": testDoubleClick, "sloppy double click": testSloppyDoubleClick, "two tills": testTwoTills,
+		"accept twice": testAcceptTwice, "settings": testSettings, "park": testPark,
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(path string) *till { return openTill(t, browser, path) })
+		})
+	}
+}
+
+func testAccept(t *testing.T, open func(path string) *till) {
+	w := open("/till?register=" + RegisterThird)
 	w.sell("10002", "10002", "10003")
 	require.Equal(t, "29.00", w.text("#total"))
 	w.pay()
-	frame := script[string](w, "document.querySelector('#frames iframe').src")
-	require.Equal(t, w.gateway.URL+"/pay?amount=29.00&origin="+url.QueryEscape(w.PublicURL())+"&register_id="+RegisterMain, frame)
-	require.Equal(t, []url.Values{{"amount": {"29.00"}, "origin": {w.PublicURL()}, "register_id": {RegisterMain}}}, w.queries())
+	query := url.Values{"amount": {"29.00"}, "origin": {w.PublicURL()}, "register_id": {RegisterThird}}
+	require.Equal(t, w.gateway.URL+"/pay?"+query.Encode(), script[string](w, "document.querySelector('#frames iframe').src"))
+	require.Equal(t, []url.Values{query}, w.queries())
 	origin, data, _ := strings.Cut(w.gatewayGot(), " ")
 	require.Equal(t, w.PublicURL(), origin)
 	reply := parse[dataReply](t, data)
@@ -207,10 +254,260 @@ func TestBrowserAccept(t *testing.T) {
 	require.Len(t, sales, 1)
 	require.True(t, sales[0].Closed)
 	require.Equal(t, "582170934", sales[0].Payments[0].TransactionID)
-	require.False(t, script[bool](w, "document.querySelector('#modal').open"))
+	require.False(t, w.open())
 	require.Zero(t, script[int](w, "document.querySelectorAll('#frames iframe').length"))
 
 	w.press("#receipts summary")
-	w.run(browsertest.InFrame(w.PublicURL()+"/till/receipts/", `document.body.innerText.includes("ACCEPTED") || null`, nil))
-	require.Equal(t, "Till", script[string](w, "document.title"), "nothing runs in a receipt")
+	w.until("document.querySelector('#receipts iframe') !== null")
+	require.Equal(t, w.PublicURL()+"/till/receipts/"+sales[0].Payments[0].ID, script[string](w, "document.querySelector('#receipts iframe').src"))
+	require.Empty(t, script[string](w, "document.querySelector('#receipts iframe').getAttribute('sandbox')"))
+	require.Equal(t, "Till", script[string](w, "document.title"))
+}
+
+func testDecline(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.sell("10003")
+	w.typeInto("#amount", "10.00")
+	w.pay()
+	w.inGateway("decline")
+	w.says("Declined: NZD 10.00 was not taken.")
+	require.Equal(t, "pay", w.focused())
+	require.Equal(t, "10.00", script[string](w, "document.querySelector('#amount').value"), "what the cashier typed")
+	require.Contains(t, w.text("#receipts"), "Declined 10.00")
+	require.Equal(t, "declined", w.modals()[0].Ended)
+
+	w.pay()
+	w.inGateway("accept")
+	w.says("NZD 8.00 to go.")
+	require.Len(t, w.XSeries.Sales(), 1, "the sale is the same one")
+}
+
+func testPrint(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.sell("10003")
+	w.pay()
+	w.inGateway("print")
+	w.until("!document.querySelector('#slip').hidden")
+	require.True(t, w.open())
+	require.Equal(t, w.PublicURL()+"/till/slips/"+w.modals()[0].ID+"/2", script[string](w, "document.querySelector('#slip iframe').src"))
+	w.press("#tear")
+	require.True(t, script[bool](w, "document.querySelector('#slip').hidden"))
+	require.Equal(t, "IFRAME", w.focused())
+	w.inGateway("accept")
+	w.says("The sale is closed.")
+	require.Contains(t, w.text("#receipts"), "Slip 18.00")
+}
+
+func testExit(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.sell("10003")
+	w.pay()
+	w.inGateway("exit")
+	w.says("The gateway left without a result: NZD 18.00 was not recorded.")
+	require.False(t, w.open())
+	require.Empty(t, w.XSeries.Sales()[0].Payments)
+}
+
+func testIgnored(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.ExpectViolation(`unknown step "VOID"`)
+	w.ExpectViolation("not a JSON object")
+	w.sell("10003")
+	w.pay()
+	w.inGateway("unknown")
+	w.logged(`unknown step "VOID"`)
+	w.inGateway("nonsense")
+	w.logged("not a JSON object")
+	require.Len(t, w.modals()[0].Messages, 4)
+
+	w.run(browsertest.InFrame(w.gateway.URL, `(document.querySelector("#inner").contentDocument.querySelector("#wrong").click(), true)`, nil))
+	w.logged("not from the window of the gateway")
+	require.True(t, script[bool](w, `(window.postMessage('{"step":"EXIT"}', "*"), true)`))
+	w.until(`document.querySelectorAll("#message-list [data-who=ignored]").length === 4`)
+	require.Len(t, w.modals()[0].Messages, 4, "neither from a frame in the gateway nor from the till itself")
+	require.True(t, w.open())
+
+	w.inGateway("object")
+	w.logged("an object: the vendor documents JSON text")
+	w.until(`document.querySelectorAll("#message-list [data-who=till]").length === 3`)
+	require.Len(t, w.modals()[0].Messages, 5)
+	w.inGateway("accept")
+	w.says("The sale is closed.")
+}
+
+func testCloseButton(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.sell("10003")
+	w.pay()
+	const hidden = "document.querySelector('#close').hidden"
+	w.until(hidden)
+	escape := func() {
+		w.run(chromedp.Evaluate("(document.querySelector('#modal').focus(), document.querySelector('#modal iframe').blur())", nil), chromedp.KeyEvent(kb.Escape))
+	}
+	escape()
+	escape()
+	require.True(t, w.open(), "a modal without a close button can't be left")
+	w.inGateway("show")
+	w.until("!" + hidden)
+	w.inGateway("hide")
+	w.until(hidden)
+	w.inGateway("show")
+	w.until("!" + hidden)
+	w.press("#close")
+	w.says("The payment was closed: NZD 18.00 was not recorded.")
+	require.Equal(t, "closed", w.modals()[0].Ended)
+
+	w.pay()
+	w.until(hidden)
+	w.inGateway("show")
+	w.until("!" + hidden)
+	w.run(chromedp.Focus("#close", chromedp.ByQuery), chromedp.KeyEvent(kb.Escape))
+	w.until("!document.querySelector('#modal').open")
+	require.Equal(t, "closed", w.modals()[1].Ended)
+}
+
+func testSplit(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.sell("10001")
+	w.typeInto("#amount", "24.31")
+	w.press("#cash")
+	w.says("NZD 24.30 is left to pay, not 24.31.")
+	require.Empty(t, w.XSeries.Sales())
+	w.typeInto("#amount", "10")
+	w.press("#cash")
+	w.says("NZD 10.00 paid in cash. NZD 14.30 to go.")
+	w.typeInto("#amount", "7.15")
+	w.pay()
+	w.inGateway("accept")
+	w.says("NZD 7.15 to go.")
+	require.Equal(t, "7.15", script[string](w, "document.querySelector('#amount').value"))
+	w.pay()
+	w.inGateway("accept")
+	w.says("The sale is closed.")
+	require.Equal(t, []string{"7.15", "7.15"}, []string{w.queries()[0].Get("amount"), w.queries()[1].Get("amount")})
+	w.press("#pay")
+	w.says("The sale is paid in full")
+	payments := w.XSeries.Sales()[0].Payments
+	require.Equal(t, []bool{true, false, false}, []bool{payments[0].Cash, payments[1].Cash, payments[2].Cash})
+	require.Contains(t, w.text("#payments"), "Cash")
+}
+
+func testRefund(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.press("#refund")
+	w.sell("10002", "10002")
+	require.Equal(t, "-11.00", w.text("#remaining"))
+	w.pay()
+	require.Equal(t, "-11.00", w.queries()[0].Get("amount"))
+	w.inGateway("accept")
+	w.says("NZD -11.00 refunded by credit card.")
+	sale := w.XSeries.Sales()[0]
+	require.True(t, sale.Closed)
+	require.Equal(t, "-2", sale.Lines[0].Quantity.String())
+}
+
+func testReload(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.sell("10003")
+	w.pay()
+	w.visit("/till")
+	require.Eventually(t, func() bool { return w.modals()[0].Ended == "closed" }, 10*time.Second, time.Millisecond)
+	require.Equal(t, "0.00", w.text("#total"))
+	w.press("#open-list button")
+	w.says("is open again, NZD 18.00 to pay.")
+	require.Contains(t, w.text("#cart"), "Scarf")
+	w.pay()
+	w.inGateway("accept")
+	w.says("The sale is closed.")
+	require.Len(t, w.XSeries.Sales(), 1)
+	require.True(t, script[bool](w, "document.querySelector('#open-sales').hidden"))
+}
+
+func testDoubleClick(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.sell("10003")
+	w.doubleClick("#pay")
+	w.gatewayGot()
+	w.inGateway("accept")
+	w.says("The sale is closed.")
+	require.Len(t, w.modals(), 1)
+	require.Len(t, w.queries(), 1)
+}
+
+func testSloppyDoubleClick(t *testing.T, open func(path string) *till) {
+	w := open("/till?sloppy=1")
+	w.sell("10003")
+	w.doubleClick("#pay")
+	w.until("document.querySelectorAll('#frames iframe').length === 2")
+	require.Eventually(t, func() bool { return len(w.queries()) == 2 }, 10*time.Second, time.Millisecond)
+	require.Equal(t, w.queries()[0], w.queries()[1])
+	require.Len(t, w.modals(), 1)
+	w.inGateway("accept")
+	w.says("The sale is closed.")
+	require.Len(t, w.XSeries.Sales()[0].Payments, 1)
+}
+
+func testTwoTills(t *testing.T, open func(path string) *till) {
+	w := open("/till?register=" + RegisterMain)
+	second := &till{t: t, Systems: w.Systems, gateway: w.gateway, tab: browsertest.Tab(t, w.tab)}
+	second.visit("/till?register=" + RegisterSecond)
+	for _, one := range []*till{w, second} {
+		one.sell("10003")
+		one.pay()
+	}
+	for _, one := range []*till{second, w} {
+		one.inGateway("accept")
+		one.says("The sale is closed.")
+	}
+	sales := w.XSeries.Sales()
+	require.Len(t, sales, 2)
+	require.Equal(t, []string{RegisterMain, RegisterSecond}, []string{sales[0].RegisterID, sales[1].RegisterID})
+	for _, sale := range sales {
+		require.True(t, sale.Closed)
+		require.Len(t, sale.Payments, 1)
+	}
+}
+
+func testAcceptTwice(t *testing.T, open func(path string) *till) {
+	w := open("/till")
+	w.ExpectViolation("step ACCEPT after the modal was accepted")
+	w.sell("10003")
+	w.pay()
+	w.inGateway("twice")
+	w.says("The sale is closed.")
+	w.logged("step ACCEPT after the modal was accepted")
+	require.Len(t, w.XSeries.Sales()[0].Payments, 1)
+}
+
+func testSettings(t *testing.T, open func(path string) *till) {
+	w := open("/till?register=nope")
+	w.says("There is no register nope.")
+	w.press("#settings summary")
+	w.typeInto("#gateway", "")
+	w.press("#gateway-form button")
+	w.until("document.querySelector('#gateway-note').innerText.includes('there is no gateway now')")
+	w.press("#pay")
+	w.says("The sale is empty: add a product first.")
+	w.sell("10003")
+	w.press("#pay")
+	w.says("The payment type has no gateway")
+	require.Equal(t, "closed", w.modals()[0].Ended)
+	w.typeInto("#gateway", w.gateway.URL+"/pay?v=2")
+	w.press("#gateway-form button")
+	w.until("document.querySelector('#gateway-note').innerText === 'Saved.'")
+	w.pay()
+	require.Equal(t, "2", w.queries()[0].Get("v"))
+	w.inGateway("decline")
+	w.says("Declined")
+}
+
+func testPark(t *testing.T, open func(path string) *till) {
+	w := open("/till?register=" + RegisterMain)
+	w.sell("10002", "10003")
+	w.press("button[aria-label='Remove one Coffee']", "#park")
+	w.says("Parked.")
+	require.Equal(t, "18", w.XSeries.Sales()[0].Total.String())
+	w.run(chromedp.SetValue("#register", RegisterSecond, chromedp.ByQuery),
+		chromedp.Evaluate(`(document.querySelector("#register").dispatchEvent(new Event("change")), true)`, nil))
+	w.until("document.querySelector('#open-sales').hidden && location.search.includes('" + RegisterSecond + "')")
 }

@@ -47,6 +47,7 @@ function set(node, text) {
 function drawTerminal(article, state, charges) {
   const [kind, head, big, foot] = screen(state, charges);
   if (article.dataset.state !== kind) article.dataset.state = kind;
+  article.dataset.plugged = String(state.plugged);
   set(part(article, 'head'), head);
   set(part(article, 'big'), big);
   set(part(article, 'foot'), foot);
@@ -148,7 +149,7 @@ async function act(article, work) {
 }
 
 const actions = {
-  plug: (article) => call('POST', path(article) + (article.dataset.state === 'offline' || find('[data-action=plug]', article).textContent === 'Plug in' ? '/plug' : '/unplug')),
+  plug: (article) => call('POST', path(article) + (article.dataset.plugged === 'true' ? '/unplug' : '/plug')),
   // The extras hold for one approval, whatever they were before.
   extras: async (article) => {
     const [surcharge, tip] = ['surcharge', 'tip'].map((name) => cents(part(article, name).value));

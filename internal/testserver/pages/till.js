@@ -1,7 +1,7 @@
 // The till. The server keeps the sales, the modals and the rules; this page is the cashier's screen and the window that
 // hosts the gateway.
 
-import { call, callText, cents, clock, currency, element, find, money, priced, root } from './api.js';
+import { call, callText, cents, clock, element, find, money, priced, root } from './api.js';
 
 const query = new URLSearchParams(location.search);
 const sloppy = query.has('sloppy') && query.get('sloppy') !== '0';
@@ -16,6 +16,7 @@ let registerID = '';
 let lines = []; // {sku, name, cents, quantity}
 let sale = null; // as the server has it, once it is begun
 let modal = null; // while it is open
+let drawn = null; // what was left to pay when the amount was filled in
 
 // The sale.
 
@@ -33,7 +34,7 @@ function drawSale() {
     const row = element('tr', {},
       element('th', { scope: 'row', textContent: (line.quantity !== 1 ? line.quantity + ' × ' : '') + line.name }),
       element('td', { className: 'money', textContent: money(sign() * Math.round(line.cents * line.quantity)) }));
-    const cell = element('td');
+    const cell = element('td', { className: 'act' });
     if (!sale) {
       const remove = element('button', { type: 'button', className: 'small', textContent: '−' });
       remove.setAttribute('aria-label', 'Remove one ' + line.name);
@@ -53,7 +54,8 @@ function drawSale() {
     element('th', { scope: 'row', textContent: payment.cash ? 'Cash' : 'Credit Card' }),
     element('td', { className: 'money', textContent: money(cents(payment.amount)) }))));
   ui.remaining.textContent = money(remaining());
-  ui.amount.value = remaining() ? money(remaining()) : '';
+  if (remaining() !== drawn) ui.amount.value = remaining() ? money(remaining()) : '';
+  drawn = remaining();
   ui.refund.disabled = sale !== null;
   for (const button of ui.products.querySelectorAll('button')) button.disabled = sale !== null;
 }
@@ -69,6 +71,7 @@ function change(line, by) {
 function startSale() {
   lines = [];
   sale = null;
+  drawn = null;
   ui.refund.checked = false;
   drawSale();
 }
@@ -85,10 +88,14 @@ async function begin() {
 
 // take begins the sale and returns what the cashier wants to take now.
 async function take() {
+  const left = remaining();
   const wanted = cents(ui.amount.value);
+  if (sale && !left) throw new Error('The sale is paid in full: start a new one.');
+  if (left && !wanted) throw new Error('Enter an amount, such as ' + money(left) + '.');
+  if (left && (wanted < 0 !== left < 0 || Math.abs(wanted) > Math.abs(left))) {
+    throw new Error(priced(left) + ' is left to pay, not ' + money(wanted) + '.');
+  }
   await begin();
-  if (!remaining()) throw new Error('The sale is paid in full: start a new one.');
-  if (wanted === null || wanted === 0) throw new Error('Enter an amount, such as ' + money(remaining()) + '.');
   return wanted;
 }
 
@@ -113,6 +120,7 @@ function drawOpenSales(sales) {
     button.setAttribute('aria-label', 'Reopen sale ' + one.id.slice(0, 8));
     button.addEventListener('click', guard(async () => {
       sale = one;
+      drawn = null;
       ui.refund.checked = cents(one.total) < 0;
       lines = one.lines.map((line) => ({
         sku: line.sku, name: line.name, cents: cents(line.unit_price), quantity: Math.abs(Number(line.quantity)),
@@ -165,11 +173,10 @@ function paper(source, title) {
 
 // The modal.
 
-let clicks = 0;
+let clicks = 0; // on the button since the modal was asked for
 
 async function payByCard() {
-  clicks++;
-  if (clicks > 1) return; // the second half of a double click
+  clicks = 1;
   try {
     const amount = await take();
     const opened = await call('POST', '/xseries/modals', { sale_id: sale.id, amount: money(amount), origin: location.origin });
@@ -183,7 +190,6 @@ async function payByCard() {
     openModal(opened, sloppy ? clicks : 1);
     say('');
   } finally {
-    clicks = 0;
     drawSale();
   }
 }
@@ -317,9 +323,10 @@ let noted = 0;
 
 function note(who, text, remark = '') {
   const arrow = { gateway: 'gateway → till', till: 'till → gateway', ignored: 'ignored' }[who];
-  const row = element('li', { className: who },
+  const row = element('li', {},
     element('span', { className: 'quiet', textContent: clock(Date.now()) + ' ' + arrow + ' ' }),
     element('code', { textContent: text }));
+  row.dataset.who = who;
   if (remark) row.append(element('em', { textContent: ' ' + remark }));
   ui['message-list'].append(row);
   if (ui['message-list'].children.length > keep) ui['message-list'].firstElementChild.remove();
@@ -330,13 +337,20 @@ function note(who, text, remark = '') {
 
 // Everything else.
 
-// guard runs what a button does and says what went wrong.
+let working = false;
+
+// guard runs what a button does and says what went wrong. A click that comes meanwhile does nothing: it is the second
+// half of a double click.
 function guard(work) {
   return async () => {
+    if (working) return;
+    working = true;
     try {
       await work();
     } catch (err) {
       say(err.message, 'bad');
+    } finally {
+      working = false;
     }
   };
 }
@@ -353,6 +367,7 @@ function listen() {
     drawSale();
   });
   ui.refund.addEventListener('change', drawSale);
+  ui.pay.addEventListener('click', () => { clicks++; });
   ui.pay.addEventListener('click', guard(payByCard));
   ui.cash.addEventListener('click', guard(async () => {
     const amount = await take();
