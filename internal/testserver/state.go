@@ -166,5 +166,8 @@ func decodeState(raw []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return fmt.Errorf("it is damaged: %w", err)
 	}
+	if dec.More() {
+		return errors.New("it is damaged: there is something after its end")
+	}
 	return nil
 }

@@ -427,8 +427,14 @@ func TestGrantsAndCredentialsSurvive(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, w.token(code).status, "used")
 	require.Equal(t, http.StatusBadRequest, w.refresh(grant.RefreshToken).status, "used")
 
-	w.opts.XSeries = XSeriesOptions{ClientID: "mine", ClientSecret: "sesame", PersonalToken: "token"}
-	given := w.restart().Describe().XSeries
+	w.XSeries.SetGatewayURL("https://gateway.test/a")
+	w = w.restart()
+	require.Equal(t, "https://gateway.test/a", w.XSeries.GatewayURL())
+
+	w.opts.XSeries = XSeriesOptions{ClientID: "mine", ClientSecret: "sesame", PersonalToken: "token", GatewayURL: "https://gateway.test/b"}
+	w = w.restart()
+	require.Equal(t, "https://gateway.test/b", w.XSeries.GatewayURL())
+	given := w.Describe().XSeries
 	require.Equal(t, []string{"mine", "sesame", "token"}, []string{given.ClientID, given.ClientSecret, given.PersonalToken})
 	info, err := os.Stat(w.opts.StateFile)
 	require.NoError(t, err)
@@ -506,6 +512,7 @@ func TestStateFilesThatCannotBeUsed(t *testing.T) {
 	for _, tt := range []struct{ name, content, want string }{
 		{"empty", "", "it is damaged: EOF"},
 		{"cut", good[:len(good)/2], "it is damaged: unexpected EOF"},
+		{"with a tail", good + good, "it is damaged: there is something after its end"},
 		{"foreign", `{"format":"SQLite"}`, "it is not a state of the simulated systems"},
 		{"foreign with other fields", `{"name":"x"}`, `it is damaged: json: unknown field "name"`},
 		{"other version", swap(`"version":1,`, `"version":2,`), "it has the version 2, this program writes 1"},

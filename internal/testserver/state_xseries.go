@@ -178,7 +178,8 @@ func (o savedOAuth) restore() oauthState {
 	return state
 }
 
-// restore puts the store into the state that a file holds. Credentials that were given in the options stay.
+// restore puts the store into the state that a file holds. Credentials and the gateway that were given in the options
+// stay.
 func (s *XSeries) restore(state xseriesState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +188,7 @@ func (s *XSeries) restore(state xseriesState) error {
 	s.opts.ClientSecret = orDefault(s.given.ClientSecret, state.ClientSecret)
 	s.opts.PersonalToken = orDefault(s.given.PersonalToken, state.PersonalToken)
 	s.oauth = state.OAuth.restore()
-	s.shop.version, s.gateway = state.Version, state.Gateway
+	s.shop.version, s.gateway = state.Version, orDefault(s.given.GatewayURL, state.Gateway)
 	s.tokenUse = window{start: state.TokenUse.Start, used: state.TokenUse.Used}
 	for name, use := range state.Limits {
 		s.limits[name] = &window{start: use.Start, used: use.Used}

@@ -37,7 +37,8 @@ type Options struct {
 
 	// StateFile is a file in which the state of both systems is kept, so that a new process goes on where the last one
 	// was killed: with the same credentials, sales, pairings, and what is on the terminals' screens. See [Systems.Load].
-	// Faults, recorded requests and violations are not in it. It is for one process at a time. Default: none.
+	// Credentials and the gateway's URL that are given in the options take the place of those in the file. Faults,
+	// recorded requests and violations are not in it. It is for one process at a time. Default: none.
 	StateFile string
 
 	XSeries      XSeriesOptions
@@ -160,8 +161,8 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln and delivers webhooks until ctx ends, then lets the answers under way finish, for two seconds at most. It returns
-// nil after such an end. It closes ln. It calls [Systems.Load].
+// Serve answers on ln and delivers webhooks until ctx ends, then lets the answers under way finish, for two seconds at
+// most. It returns nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
 		return errors.Join(err, ln.Close())

@@ -123,7 +123,7 @@ func (s *XSeries) event(kind string, payload map[string]any) {
 			one.State = DeliveryLost
 		}
 		s.deliveries = append(s.deliveries, &delivery{Delivery: one})
-		if s.sending.Duplicate > 0 {
+		if one.State == DeliveryPending && s.sending.Duplicate > 0 {
 			s.sending.Duplicate--
 			one.ID = newID()
 			s.deliveries = append(s.deliveries, &delivery{Delivery: one})
@@ -192,7 +192,7 @@ func (s *XSeries) SetWebhooks(o WebhookOptions) {
 	s.sending.WebhookOptions = o.withDefaults()
 }
 
-// DuplicateDeliveries sends each of the next n deliveries twice.
+// DuplicateDeliveries sends each of the next n deliveries twice, of those that are not lost.
 func (s *XSeries) DuplicateDeliveries(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
