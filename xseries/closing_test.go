@@ -48,9 +48,9 @@ func TestCloseRegister(t *testing.T) {
 	got := s.got()
 	require.Equal(t, http.MethodPut, got[0].method)
 	require.Equal(t, "/base/api/2026-07/registers/r1/actions/close", got[0].path)
-	require.Equal(t, `{"payments":[{"payment_type_id":"cash","total":"255.00"},{"payment_type_id":"card","total":"9007199254740993.01"},`+
+	require.JSONEq(t, `{"payments":[{"payment_type_id":"cash","total":"255.00"},{"payment_type_id":"card","total":"9007199254740993.01"},`+
 		`{"payment_type_id":"gift","total":"-0.1"},{"payment_type_id":"yen","total":"100"}]}`, got[0].body)
-	require.Equal(t, `{"payments":[]}`, got[1].body)
+	require.JSONEq(t, `{"payments":[]}`, got[1].body)
 
 	for name, totals := range map[string][]xseries.PaymentTotal{
 		"no payment type": {{Total: amount("1")}},

@@ -83,7 +83,7 @@ func post(handler http.Handler, body string) *httptest.ResponseRecorder {
 }
 
 func send(handler http.Handler, method string, body io.Reader, header http.Header) *httptest.ResponseRecorder {
-	r := httptest.NewRequestWithContext(context.Background(), method, "/hooks", body) //nolint:usetesting // also from other goroutines.
+	r := httptest.NewRequestWithContext(context.Background(), method, "/hooks", body)
 	r.Header = header.Clone()
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	w := httptest.NewRecorder()

@@ -88,7 +88,7 @@ func (g *grants) lookAgain(ctx context.Context, grant pairing.Grant, refused til
 		g.looked = time.Time{}
 		return grant.AccessToken, nil
 	case err != nil:
-		return grant.AccessToken, nil //nolint:nilerr // see above.
+		return grant.AccessToken, nil
 	case usable(stored, refused):
 		return g.keep(stored), nil
 	default:

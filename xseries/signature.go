@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tillroute/tillroute"
@@ -113,10 +114,8 @@ func secretsProblem(secrets []tillroute.Secret) string {
 	if len(secrets) == 0 {
 		return "Secrets are missing: the application's client secret, for one"
 	}
-	for _, secret := range secrets {
-		if secret == "" {
-			return "Secrets has an empty one"
-		}
+	if slices.Contains(secrets, "") {
+		return "Secrets has an empty one"
 	}
 	return ""
 }

@@ -38,8 +38,11 @@ func TestWebhooks(t *testing.T) {
 
 	got := s.got()
 	for i, want := range [][2]string{
-		{"POST", "/base/api/2026-07/webhooks"}, {"GET", "/base/api/2026-07/webhooks/w1"}, {"PUT", "/base/api/2026-07/webhooks/w1"},
-		{"DELETE", "/base/api/2026-07/webhooks/w1"}, {"GET", "/base/api/2026-07/webhooks"},
+		{"POST", "/base/api/2026-07/webhooks"},
+		{"GET", "/base/api/2026-07/webhooks/w1"},
+		{"PUT", "/base/api/2026-07/webhooks/w1"},
+		{"DELETE", "/base/api/2026-07/webhooks/w1"},
+		{"GET", "/base/api/2026-07/webhooks"},
 	} {
 		require.Equal(t, want, [2]string{got[i].method, got[i].path})
 	}
