@@ -88,6 +88,7 @@ function drawRegisters(article, registers) {
 function drawCharges(charges) {
   const body = find('#charges');
   find('#no-charges').hidden = charges.length > 0;
+  body.parentElement.hidden = charges.length === 0;
   body.replaceChildren(...charges.slice(-50).reverse().map((one) => element('tr', {},
     element('td', { textContent: clock(one.time) }),
     element('td', { textContent: one.device }),
@@ -128,7 +129,7 @@ async function watch() {
       await look();
       if (out) for (const article of articles) set(part(article, 'note'), '');
       out = false;
-      document.body.dataset.terminals = 'ready';
+      if (!document.body.dataset.terminals) document.body.dataset.terminals = 'ready';
     } catch (err) {
       out = true;
       for (const article of articles) set(part(article, 'note'), err.message);

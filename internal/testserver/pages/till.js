@@ -33,15 +33,13 @@ function drawSale() {
   const rows = lines.map((line) => {
     const row = element('tr', {},
       element('th', { scope: 'row', textContent: (line.quantity !== 1 ? line.quantity + ' × ' : '') + line.name }),
-      element('td', { className: 'money', textContent: money(sign() * Math.round(line.cents * line.quantity)) }));
-    const cell = element('td', { className: 'act' });
+      element('td', { className: 'money', colSpan: sale ? 2 : 1, textContent: money(sign() * Math.round(line.cents * line.quantity)) }));
     if (!sale) {
       const remove = element('button', { type: 'button', className: 'small', textContent: '−' });
       remove.setAttribute('aria-label', 'Remove one ' + line.name);
       remove.addEventListener('click', () => change(line, -1));
-      cell.append(remove);
+      row.append(element('td', { className: 'act' }, remove));
     }
-    row.append(cell);
     return row;
   });
   if (!rows.length) {
