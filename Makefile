@@ -1,5 +1,5 @@
 # Every target runs what its name says; CI runs .ci/run.
-.PHONY: help test race lint fmt tidy bench fuzz tour simulators ci vuln
+.PHONY: help test race lint fmt tidy bench fuzz gateway tour simulators ci vuln
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ fuzz: ## run each fuzz target for half a minute
 			go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p || exit 1; \
 		done; \
 	done
+
+gateway: ## serve a till, two terminals and the gateway between them
+	go run ./examples/gateway
 
 tour: ## walk a payment from a register to a terminal and back
 	go run ./examples/tour

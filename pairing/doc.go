@@ -29,6 +29,10 @@
 // Each terminal serves its payments in the order in which they were accepted, one at a time. One that is queued can be
 // withdrawn. One that finds its terminal busy keeps its place.
 //
+// Each has a mark, where what speaks to the register's side keeps how far it has come with telling that side the
+// outcome: the router does not read it, and [Router.Mark] sets it. [Router.Payments] with a [Filter] of Done, Approved
+// and the mark "" lists those that were approved and never marked as told.
+//
 // # Several nodes
 //
 // Any number of routers may run on one store. The one that works on a payment holds a lease on it, and a fence keeps a

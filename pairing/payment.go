@@ -2,6 +2,7 @@ package pairing
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -90,6 +91,9 @@ type Payment struct {
 	Result Result
 	// ResolvedBy is the person who decided the outcome of a parked payment, if one did.
 	ResolvedBy string
+	// Mark is what the register's side keeps about the payment, such as whether it was told how the payment ended.
+	// It is "" at first; [Router.Mark] sets it. The router does not read it. It must not hold secrets.
+	Mark string
 
 	// AcceptedAt, SentAt and EndedAt are in UTC, by the store's clock. SentAt is when the handle was written;
 	// EndedAt is when the payment was done or parked. Zero means not yet.
@@ -124,7 +128,8 @@ type Result struct {
 	AuthCode, Acquirer, CardType, CardNumber string
 	// Receipt is the terminal's receipt text, to be printed as it is.
 	Receipt string
-	// Reason says why the payment ended as it did, where it wasn't approved. It is written for people.
+	// Reason says why the payment ended as it did, where it wasn't approved or a person decided. It is written for
+	// people.
 	Reason string
 }
 
@@ -138,6 +143,24 @@ type Resolution struct {
 	TransactionID string
 	// By names the person. It is required.
 	By string
-	// Reason says how they know. It is required.
+	// Reason says how they know. It is required. It is kept beside the reason that the payment was parked for, see
+	// [Resolution.Result].
 	Reason string
+}
+
+// Result returns how the payment, which was parked, ended by what the person found out. It fills in the defaults, and
+// keeps what is known of the payment. Its Reason tells both: "the handle has expired; resolved by Ann: seen in the
+// terminal's journal". It is for stores.
+func (r Resolution) Result(p Payment) Result {
+	result := p.Result
+	result.Outcome, result.Amount = r.Outcome, r.Amount
+	if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
+		result.Amount = p.Amount
+	}
+	result.TransactionID = cmp.Or(r.TransactionID, result.TransactionID, p.Handle.TransactionID)
+	if result.Reason != "" {
+		result.Reason += "; "
+	}
+	result.Reason += "resolved by " + r.By + ": " + r.Reason
+	return result
 }

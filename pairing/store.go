@@ -138,18 +138,28 @@ type Payments interface {
 	// withdrawn already as it is. NotFound if there is none, Conflict if it is no longer Queued.
 	WithdrawPayment(ctx context.Context, id, reason string) (Payment, error)
 
-	// ResolvePayment ends a Parked payment as a person decided, and returns it. It fills in the defaults of the
-	// Resolution. NotFound if there is none, Conflict if it isn't Parked, Invalid if the outcome is Unknown.
+	// ResolvePayment ends a Parked payment as a person decided, with what Resolution.Result returns, and returns it.
+	// NotFound if there is none, Conflict if it isn't Parked, Invalid if the outcome is Unknown.
 	ResolvePayment(ctx context.Context, id string, r Resolution) (Payment, error)
+
+	// MarkPayment replaces the payment's Mark if it is from, and returns the payment. A payment whose mark is to
+	// already is returned as it is, whatever from is, so that a call whose answer was lost can be repeated. NotFound
+	// if there is none, Conflict, which tells the mark, if it is another. It needs no claim, is allowed in every
+	// state, and changes nothing else: neither a claim nor the queue. Nothing but this changes a mark.
+	MarkPayment(ctx context.Context, id, from, to string) (Payment, error)
 }
 
 // Filter says which payments to list. Zero fields match everything; a Terminal or Register matches as a whole.
 type Filter struct {
 	// After is the Seq that the first payment follows.
-	After    int64
-	States   []State
+	After  int64
+	States []State
+	// Outcomes are those of Payment.Outcome: Unknown also matches what is not done yet.
+	Outcomes []tillroute.Outcome
 	Terminal Terminal
 	Register Register
+	// Marks are what Payment.Mark may be; "" is that of payments without a mark.
+	Marks []string
 }
 
 // Claim is a payment that a worker has leased.

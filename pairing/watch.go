@@ -69,7 +69,7 @@ func (r *Router) progress(ctx context.Context, id string) (Progress, error) {
 
 func sameProgress(a, b Progress) bool {
 	return a.Ahead == b.Ahead && a.Payment.State == b.Payment.State && a.Payment.Note == b.Payment.Note &&
-		a.Payment.Terminal == b.Payment.Terminal
+		a.Payment.Terminal == b.Payment.Terminal && a.Payment.Mark == b.Payment.Mark
 }
 
 // hub tells watchers that something changed at their terminal. It carries no data: a watcher reads the store, so

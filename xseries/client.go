@@ -50,6 +50,14 @@ type Client struct {
 	Registers RegistersService
 	// Outlets are the shops that registers stand in.
 	Outlets OutletsService
+	// PaymentTypes are the ways to pay that the store has set up, one of which holds the gateway's URL.
+	PaymentTypes PaymentTypesService
+	// Retailer is the merchant that the store belongs to.
+	Retailer RetailerService
+	// Sales are what was sold, and how it was paid.
+	Sales SalesService
+	// Webhooks are where the store posts changes to.
+	Webhooks WebhooksService
 
 	c *core
 }
@@ -59,6 +67,7 @@ type Client struct {
 type core struct {
 	version string
 	rest    *rest.Client
+	budget  *budget
 	// token returns the access token, and replace another one than that which was refused. replace is nil for a token that
 	// somebody else renews.
 	token   func(context.Context) (tillroute.Secret, error)
@@ -85,7 +94,7 @@ func New(config Config) (*Client, error) {
 	if problems := config.problems(); len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "New", "%s", strings.Join(problems, "; "))
 	}
-	c := &core{version: config.APIVersion}
+	c := &core{version: config.APIVersion, budget: &budget{}}
 	if config.Tokens != nil {
 		g := &grants{oauth: config.OAuth, tokens: config.Tokens, account: config.DomainPrefix}
 		c.token, c.replace = g.token, g.replace
@@ -95,12 +104,15 @@ func New(config Config) (*Client, error) {
 	var err error
 	c.rest, err = rest.New(rest.Config{
 		System: System, BaseURL: baseURL(config.BaseURL, config.DomainPrefix), HTTP: config.HTTP,
-		Authorize: authorize, Renew: c.renew,
+		Authorize: authorize, Renew: c.renew, Limit: c.budget,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Registers: RegistersService{c}, Outlets: OutletsService{c}, c: c}, nil
+	return &Client{
+		Registers: RegistersService{c}, Outlets: OutletsService{c}, PaymentTypes: PaymentTypesService{c},
+		Retailer: RetailerService{c}, Sales: SalesService{c}, Webhooks: WebhooksService{c}, c: c,
+	}, nil
 }
 
 // baseURL fills in the pattern. The prefix must have been checked.
@@ -162,25 +174,75 @@ type operation int
 const (
 	registersList operation = iota
 	registersGet
+	registersOpen
+	registersClose
+	registersSummary
 	outletsList
 	outletsGet
+	paymentTypesList
+	retailerGet
+	salesList
+	salesGet
+	webhooksList
+	webhooksGet
+	webhooksCreate
+	webhooksUpdate
+	webhooksDelete
 )
 
 // declaration says all that is to be known of an operation before it is made.
 type declaration struct {
 	rest.Operation
 
-	// scope is what a token needs to be allowed to make the call.
-	scope string
+	// scopes are what a token needs, all of them, to be allowed to make the call: names with spaces between them.
+	scopes string
 }
 
 func (o operation) declare() declaration {
-	return [...]declaration{
-		registersList: {rest.Operation{Name: "Registers.List", Method: http.MethodGet, Path: "/registers", Repeat: rest.Read}, "registers:read"},
-		registersGet:  {rest.Operation{Name: "Registers.Get", Method: http.MethodGet, Path: "/registers/{}", Repeat: rest.Read}, "registers:read"},
-		outletsList:   {rest.Operation{Name: "Outlets.List", Method: http.MethodGet, Path: "/outlets", Repeat: rest.Read}, "outlets:read"},
-		outletsGet:    {rest.Operation{Name: "Outlets.Get", Method: http.MethodGet, Path: "/outlets/{}", Repeat: rest.Read}, "outlets:read"},
-	}[o]
+	read := func(name, path, scopes string) declaration {
+		return declaration{rest.Operation{Name: name, Method: http.MethodGet, Path: path, Repeat: rest.Read}, scopes}
+	}
+	switch o {
+	case registersList:
+		return read("Registers.List", "/registers", "registers:read")
+	case registersGet:
+		return read("Registers.Get", "/registers/{}", "registers:read")
+	case registersOpen:
+		// What opening an open register does, or closing a closed one, isn't documented.
+		return declaration{rest.Operation{Name: "Registers.Open", Method: http.MethodPut, Path: "/registers/{}/actions/open"}, "register:open"}
+	case registersClose:
+		return declaration{
+			rest.Operation{Name: "Registers.Close", Method: http.MethodPut, Path: "/registers/{}/actions/close"},
+			"register:close payment_types:read",
+		}
+	case registersSummary:
+		return read("Registers.PaymentsSummary", "/registers/{}/payments_summary", "payments:read")
+	case outletsList:
+		return read("Outlets.List", "/outlets", "outlets:read")
+	case outletsGet:
+		return read("Outlets.Get", "/outlets/{}", "outlets:read")
+	case paymentTypesList:
+		return read("PaymentTypes.List", "/payment_types", "payment_types:read")
+	case retailerGet:
+		return read("Retailer.Get", "/retailer", "retailer:read payment_types:read")
+	case salesList:
+		return read("Sales.List", "/sales", "sales:read")
+	case salesGet:
+		return read("Sales.Get", "/sales/{}", "sales:read")
+	case webhooksList:
+		return read("Webhooks.List", "/webhooks", "webhooks")
+	case webhooksGet:
+		return read("Webhooks.Get", "/webhooks/{}", "webhooks")
+	case webhooksCreate:
+		// The answer to a repetition would be a conflict with the webhook of the first attempt.
+		return declaration{rest.Operation{Name: "Webhooks.Create", Method: http.MethodPost, Path: "/webhooks"}, "webhooks"}
+	case webhooksUpdate:
+		return declaration{rest.Operation{Name: "Webhooks.Update", Method: http.MethodPut, Path: "/webhooks/{}", Repeat: rest.Safe}, "webhooks"}
+	case webhooksDelete:
+		return declaration{rest.Operation{Name: "Webhooks.Delete", Method: http.MethodDelete, Path: "/webhooks/{}", Repeat: rest.Safe}, "webhooks"}
+	default:
+		return declaration{}
+	}
 }
 
 // do makes a call and decodes its answer into out.
@@ -202,7 +264,7 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 			e.Message = strings.ReplaceAll(e.Message, used.token.Reveal(), "[redacted]")
 		}
 		if e.Kind == tillroute.KindForbidden {
-			e.Message += ": the access token needs the scope " + d.scope
+			e.Message += ": the access token needs the scope " + strings.ReplaceAll(d.scopes, " ", " and the scope ")
 		}
 	}
 	return err

@@ -1,10 +1,14 @@
 package xseries_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -102,6 +106,287 @@ func TestContractConnectAndList(t *testing.T) {
 	}
 	_, err = client.Registers.Get(t.Context(), "00000000-0000-0000-0000-000000000000")
 	require.ErrorIs(t, err, tillroute.ErrNotFound)
+}
+
+// everything is an application that asks for all that this package can do.
+func everything(app xseries.OAuth) xseries.OAuth {
+	app.Scopes = []string{
+		"registers:read", "register:open", "register:close", "payments:read", "outlets:read", "payment_types:read", "retailer:read", "sales:read", "webhooks",
+	}
+	return app
+}
+
+// clean fails the test if the simulated systems found anything to complain about.
+func clean(t *testing.T, sys *testserver.Systems) {
+	t.Helper()
+	require.Empty(t, sys.Violations())
+}
+
+// accepted has a payment accepted at the sell screen, and returns the sale's ID.
+func accepted(t *testing.T, sys *testserver.Systems, register, amount, transaction string) string {
+	t.Helper()
+	modal, err := sys.XSeries.OpenModal(register, decimal.RequireFromString(amount))
+	require.NoError(t, err)
+	text, err := xseries.EncodeMessage(xseries.Accept{TransactionID: transaction})
+	require.NoError(t, err)
+	_, err = modal.Post(text)
+	require.NoError(t, err)
+	return modal.SaleID()
+}
+
+func TestContractReconcile(t *testing.T) {
+	sys, app := simulated(t, testserver.XSeriesOptions{PageSize: 2})
+	register := sys.Describe().XSeries.Registers[0]
+	client := begin(t, sys, everything(app), newTokens())
+	d := sys.Describe().XSeries
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	old, err := xseries.New(xseries.Config{
+		DomainPrefix: d.DomainPrefix, AccessToken: tillroute.Secret(d.PersonalToken), BaseURL: d.BaseURL, APIVersion: "2.0",
+		HTTP: tillroute.HTTPOptions{Transport: transport},
+	})
+	require.NoError(t, err)
+	want := map[string]string{"tx-1": "8.00", "tx-2": "-12.50", "tx-3": "0.01"}
+	sales := map[string]string{}
+	for transaction, amount := range want {
+		sales[transaction] = accepted(t, sys, register.ID, amount, transaction)
+	}
+	for _, client := range []*xseries.Client{client, old} {
+		for transaction, amount := range want {
+			sale, err := client.Sales.Get(t.Context(), sales[transaction])
+			require.NoError(t, err)
+			require.Equal(t, register.ID, sale.RegisterID)
+			payment, ok := sale.PaymentByTransaction(transaction)
+			require.True(t, ok)
+			require.True(t, payment.Amount.Equal(decimal.RequireFromString(amount)), payment.Amount)
+			require.Equal(t, register.ID, payment.RegisterID)
+			require.NotEmpty(t, payment.PaymentTypeID)
+			require.True(t, sale.Total.Equal(payment.Amount), "%s of %s", payment.Amount, sale.Total)
+			require.NotZero(t, sale.Version)
+			_, ok = sale.PaymentByTransaction("tx-9")
+			require.False(t, ok)
+		}
+		// A feed that was followed to its end brings what came since, and nothing else.
+		var cursor int64
+		seen := 0
+		for page, err := range client.Sales.Changes(t.Context(), 0) {
+			require.NoError(t, err)
+			seen += len(page.Items)
+			cursor = page.Next
+		}
+		require.Len(t, sys.XSeries.Sales(), seen)
+		late := accepted(t, sys, register.ID, "3.00", "tx-late")
+		for page, err := range client.Sales.Changes(t.Context(), cursor) {
+			require.NoError(t, err)
+			require.Len(t, page.Items, 1)
+			require.Equal(t, late, page.Items[0].ID)
+		}
+	}
+	_, err = client.Sales.Get(t.Context(), "00000000-0000-0000-0000-000000000000")
+	require.ErrorIs(t, err, tillroute.ErrNotFound)
+	clean(t, sys)
+}
+
+func TestContractShop(t *testing.T) {
+	sys, app := simulated(t, testserver.XSeriesOptions{PageSize: 1, GatewayURL: "https://pay.example.com/modal"})
+	client := begin(t, sys, everything(app), newTokens())
+	retailer, err := client.Retailer.Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, sys.Describe().XSeries.DomainPrefix, retailer.DomainPrefix)
+	require.Equal(t, "NZD", retailer.Currency)
+	var urls []string
+	for kind, err := range client.PaymentTypes.All(t.Context(), xseries.ListOptions{}) {
+		require.NoError(t, err)
+		if kind.GatewayURL != "" {
+			require.True(t, kind.PrintReceipts)
+			urls = append(urls, kind.GatewayURL)
+		}
+	}
+	require.Equal(t, []string{"https://pay.example.com/modal"}, urls)
+	clean(t, sys)
+}
+
+func TestContractRegistersChange(t *testing.T) {
+	sys, app := simulated(t, testserver.XSeriesOptions{PageSize: 2})
+	client := begin(t, sys, everything(app), newTokens())
+	var cursor int64
+	deleted := 0
+	for page, err := range client.Registers.Changes(t.Context(), 0) {
+		require.NoError(t, err)
+		for _, register := range page.Items {
+			if !register.DeletedAt.IsZero() {
+				deleted++
+			}
+		}
+		cursor = page.Next
+	}
+	require.Equal(t, 1, deleted, "the feed has what the list hasn't")
+	id := sys.Describe().XSeries.Registers[0].ID
+	require.NoError(t, sys.XSeries.RemoveRegister(id))
+	n := 0
+	for page, err := range client.Registers.Changes(t.Context(), cursor) {
+		require.NoError(t, err)
+		for _, register := range page.Items {
+			n++
+			require.Equal(t, id, register.ID)
+			require.False(t, register.DeletedAt.IsZero())
+		}
+	}
+	require.Equal(t, 1, n)
+	clean(t, sys)
+}
+
+func TestContractCloseAndOpen(t *testing.T) {
+	sys, app := simulated(t, testserver.XSeriesOptions{})
+	client := begin(t, sys, everything(app), newTokens())
+	id := sys.Describe().XSeries.Registers[0].ID
+	accepted(t, sys, id, "8.00", "tx-1")
+	accepted(t, sys, id, "-3.10", "tx-2")
+	summary, err := client.Registers.PaymentsSummary(t.Context(), id)
+	require.NoError(t, err)
+	sum := decimal.Zero
+	for _, line := range summary.Payments {
+		sum = sum.Add(line.Total)
+	}
+	require.Equal(t, "4.9", sum.String())
+	register, err := client.Registers.Close(t.Context(), id, summary.Payments)
+	require.NoError(t, err)
+	require.False(t, register.IsOpen)
+	require.False(t, register.CloseTime.IsZero())
+
+	// The answer is lost; the register says what became of it.
+	sys.Fault(testserver.On("xseries", "PUT", "/api/*/registers"), testserver.LoseReply())
+	_, err = client.Registers.Open(t.Context(), id, time.Time{})
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	register, err = client.Registers.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.True(t, register.IsOpen)
+	require.Len(t, sys.Requests("xseries", "PUT", "/api/2026-07/registers/"+id+"/actions/open"), 1)
+
+	sys.XSeries.GrantNextAuthorization("register:close", "registers:read")
+	_, err = begin(t, sys, everything(app), newTokens()).Registers.Close(t.Context(), id, nil)
+	require.ErrorIs(t, err, tillroute.ErrForbidden)
+	require.ErrorContains(t, err, "payment_types:read")
+	clean(t, sys)
+}
+
+func TestContractWebhooks(t *testing.T) {
+	for name, test := range map[string]struct {
+		theirs testserver.WebhookOptions
+		ours   xseries.SignatureScheme
+	}{
+		"as documented": {testserver.WebhookOptions{}, xseries.SignatureScheme{}},
+		"base64, bare":  {testserver.WebhookOptions{Encoding: testserver.SignatureBase64, Bare: true}, xseries.SignatureScheme{Encoding: xseries.SignatureBase64}},
+		"base64url of the payload": {
+			testserver.WebhookOptions{Encoding: testserver.SignatureBase64URL, SignPayload: true},
+			xseries.SignatureScheme{Encoding: xseries.SignatureBase64URL, Part: xseries.SignedPayload},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sys, app := simulated(t, testserver.XSeriesOptions{Webhooks: test.theirs})
+			client := begin(t, sys, everything(app), newTokens())
+			failed := false
+			v := receive(t, newTokens(), func(c *xseries.WebhookConfig) {
+				c.Secrets, c.Scheme = []tillroute.Secret{"the-next-secret", app.ClientSecret}, test.ours
+				handle := c.Handle
+				c.Handle = func(ctx context.Context, d xseries.Delivery) error {
+					if !failed {
+						failed = true
+						return errors.New("not now")
+					}
+					return handle(ctx, d)
+				}
+			})
+			server := httptest.NewServer(v)
+			defer server.Close()
+			request := xseries.WebhookRequest{Type: xseries.SaleUpdate, URL: server.URL + "/hooks", Active: true}
+			hook, err := client.Webhooks.Create(t.Context(), request)
+			require.NoError(t, err)
+			_, err = client.Webhooks.Create(t.Context(), request)
+			require.ErrorIs(t, err, tillroute.ErrConflict)
+
+			register := sys.Describe().XSeries.Registers[0].ID
+			sys.XSeries.DuplicateDeliveries(1)
+			first := accepted(t, sys, register, "8.00", "tx-1")
+			second := accepted(t, sys, register, "3.00", "tx-2")
+			deliveries, err := sys.XSeries.WaitDeliveries(t.Context(), 3)
+			require.NoError(t, err)
+			for _, d := range deliveries {
+				require.Equal(t, testserver.DeliveryDelivered, d.State)
+			}
+			var ids []string
+			for _, d := range v.got() {
+				require.NotEmpty(t, d.Version)
+				ids = append(ids, d.ID)
+			}
+			require.ElementsMatch(t, []string{first, second}, ids, "each once, though one came twice and one had to come again")
+
+			hook, err = client.Webhooks.Update(t.Context(), hook.ID, xseries.WebhookRequest{Type: xseries.SaleUpdate, URL: request.URL})
+			require.NoError(t, err)
+			require.False(t, hook.Active)
+			same, err := client.Webhooks.Get(t.Context(), hook.ID)
+			require.NoError(t, err)
+			require.Equal(t, hook, same)
+			list, err := client.Webhooks.List(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []xseries.Webhook{hook}, list)
+			sys.Fault(testserver.On("xseries", "DELETE", "/api/*/webhooks"), testserver.LoseReply())
+			require.NoError(t, client.Webhooks.Delete(t.Context(), hook.ID))
+			require.ErrorIs(t, client.Webhooks.Delete(t.Context(), hook.ID), tillroute.ErrNotFound)
+			clean(t, sys)
+		})
+	}
+}
+
+func TestContractWebhookWithAnotherSecret(t *testing.T) {
+	sys, app := simulated(t, testserver.XSeriesOptions{})
+	client := begin(t, sys, everything(app), newTokens())
+	v := receive(t, newTokens())
+	server := httptest.NewServer(v)
+	defer server.Close()
+	_, err := client.Webhooks.Create(t.Context(), xseries.WebhookRequest{Type: xseries.SaleUpdate, URL: server.URL, Active: true})
+	require.NoError(t, err)
+	accepted(t, sys, sys.Describe().XSeries.Registers[0].ID, "8.00", "tx-1")
+	deliveries, err := sys.XSeries.WaitDeliveries(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnauthorized, deliveries[0].Status)
+	require.Equal(t, testserver.DeliveryFailed, deliveries[0].State)
+	require.Empty(t, v.got())
+}
+
+func TestContractRateLimit(t *testing.T) {
+	sys, app := simulated(t, testserver.XSeriesOptions{RateLimit: 3})
+	client := begin(t, sys, app, newTokens())
+	for left := 2; left >= 0; left-- {
+		_, err := client.Registers.List(t.Context(), xseries.ListOptions{})
+		require.NoError(t, err)
+		require.Equal(t, 3, client.RateLimit().Limit)
+		require.Equal(t, left, client.RateLimit().Remaining)
+	}
+	for range 5 {
+		_, err := client.Registers.List(t.Context(), xseries.ListOptions{})
+		require.ErrorIs(t, err, tillroute.ErrRateLimited)
+		var e *tillroute.Error
+		require.ErrorAs(t, err, &e)
+		require.InDelta(t, 300, e.RetryAfter.Seconds(), 60)
+	}
+	require.Len(t, sys.Requests("xseries", "GET", "/api/2026-07/registers"), 4, "one is refused, and the others know")
+}
+
+func TestContractErrorShapes(t *testing.T) {
+	sys, app := simulated(t, testserver.XSeriesOptions{})
+	client := begin(t, sys, everything(app), newTokens())
+	for _, shape := range []testserver.ErrorShape{
+		testserver.ErrorText, testserver.ErrorMessage, testserver.ErrorObject, testserver.ErrorDescription, testserver.ErrorDetails, testserver.ErrorList,
+	} {
+		sys.Fault(testserver.On("xseries", "GET", "/api/*/sales"), testserver.ErrorBody(422, shape, "the thing is odd"))
+		_, err := client.Sales.List(t.Context(), xseries.ListOptions{})
+		require.ErrorIs(t, err, tillroute.ErrInvalid, shape)
+		require.ErrorContains(t, err, "the thing is odd", shape)
+		var e *tillroute.Error
+		require.ErrorAs(t, err, &e)
+		require.Contains(t, string(e.Body), "the thing is odd", shape)
+	}
 }
 
 func TestContractPersonalToken(t *testing.T) {

@@ -2,14 +2,20 @@ package xseries_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/xseries"
 )
 
@@ -60,6 +66,80 @@ func ExampleRegistersService_All() {
 	// Output:
 	// r1 Main Register
 	// r2 Garden
+}
+
+func ExampleRegistersService_Changes() {
+	server := vendor()
+	defer server.Close()
+	client, err := xseries.New(xseries.Config{
+		DomainPrefix: "acme", AccessToken: "a personal token", BaseURL: server.URL,
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stored := int64(10) // what was kept last time
+	for page, err := range client.Registers.Changes(context.Background(), stored) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, register := range page.Items {
+			fmt.Println(register.Name, "is new, changed or deleted")
+		}
+		stored = page.Next // keep it where it survives, now that the page is dealt with
+	}
+	fmt.Println("next time from", stored)
+	// Output:
+	// Garden is new, changed or deleted
+	// next time from 11
+}
+
+func ExampleSale_PaymentByTransaction() {
+	// As SalesService.Get returns it.
+	var sale xseries.Sale
+	err := json.Unmarshal([]byte(`{"id":"s1","payments":[{"id":"p1","amount":8.00,"source":{"id":"f363c7de"}}]}`), &sale)
+	payment, ok := sale.PaymentByTransaction("f363c7de")
+	fmt.Println(ok, payment.Amount.StringFixed(2), err)
+
+	_, ok = sale.PaymentByTransaction("another")
+	fmt.Println(ok)
+	// Output:
+	// true 8.00 <nil>
+	// false
+}
+
+func ExampleNewWebhookHandler() {
+	handler, err := xseries.NewWebhookHandler(xseries.WebhookConfig{
+		Secrets:    []tillroute.Secret{"the application's client secret"},
+		Deliveries: memstore.New(memstore.Config{}), // one that survives, in a real program
+		Handle: func(_ context.Context, d xseries.Delivery) error {
+			fmt.Println("sale", d.ID, "changed: get it, and look for our payments")
+			return nil
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// What the store posts.
+	body := url.Values{"payload": {`{"id":"s1","version":42}`}}.Encode()
+	mac := hmac.New(sha256.New, []byte("the application's client secret"))
+	mac.Write([]byte(body))
+	for _, signature := range []string{hex.EncodeToString(mac.Sum(nil)), hex.EncodeToString(mac.Sum(nil)), "00"} {
+		request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/hooks/sales", strings.NewReader(body))
+		request.Header.Set("X-Signature", "signature="+signature+",algorithm=HMAC-SHA256")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		fmt.Println(answer.Code)
+	}
+	// Output:
+	// sale s1 changed: get it, and look for our payments
+	// 204
+	// 204
+	// 401
 }
 
 func ExampleOAuth_ParseCallback() {

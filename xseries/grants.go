@@ -19,6 +19,10 @@ const (
 	// refreshTime bounds a refresh, and refreshLease keeps other nodes from beginning one meanwhile.
 	refreshTime  = 45 * time.Second
 	refreshLease = time.Minute
+	// grantTrust is how long a grant is used before looking whether it is still stored, and deadPause how long a refusal to
+	// refresh is taken for an answer.
+	grantTrust = 30 * time.Second
+	deadPause  = 30 * time.Second
 	// busyWait is how long to wait before looking again whether another node is done.
 	busyWait = 200 * time.Millisecond
 )
@@ -32,21 +36,64 @@ type grants struct {
 	flights singleflight.Group
 
 	mu sync.Mutex
-	// grant is the last one that is known to be stored.
-	grant pairing.Grant
+	// grant is the last one that is known to be stored, and looked is when that was last seen.
+	grant  pairing.Grant
+	looked time.Time
+	// dead is the last refusal to refresh.
+	dead refusal
 	// unsaved is a new one that could not be stored yet. It must not be used, and not be lost either.
 	unsaved *pairing.Grant
+}
+
+// refusal is a refresh token that the server did not take.
+type refusal struct {
+	refresh tillroute.Secret
+	// access is the access token that was to be replaced, if it was refused too.
+	access tillroute.Secret
+	until  time.Time
+	err    error
 }
 
 // token returns an access token that hasn't ended.
 func (g *grants) token(ctx context.Context) (tillroute.Secret, error) {
 	g.mu.Lock()
-	grant := g.grant
+	grant, refused := g.grant, tillroute.Secret("")
+	if time.Now().Before(g.dead.until) {
+		refused = g.dead.access
+	}
+	look := usable(grant, refused) && time.Since(g.looked) > grantTrust
+	if look {
+		// The others go on with what there is meanwhile.
+		g.looked = time.Now()
+	}
 	g.mu.Unlock()
-	if usable(grant, "") {
+	if look {
+		return g.lookAgain(ctx, grant, refused)
+	}
+	if usable(grant, refused) {
 		return grant.AccessToken, nil
 	}
-	return g.replace(ctx, "")
+	return g.replace(ctx, refused)
+}
+
+// lookAgain sees whether the store has the grant still, or another one. A store that can't tell is no reason not to use it.
+func (g *grants) lookAgain(ctx context.Context, grant pairing.Grant, refused tillroute.Secret) (tillroute.Secret, error) {
+	stored, err := g.tokens.Grant(ctx, System, g.account)
+	switch {
+	case errors.Is(err, tillroute.ErrNotFound):
+		return "", g.storeError(err)
+	case ctx.Err() != nil:
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.looked = time.Time{}
+		return grant.AccessToken, nil
+	case err != nil:
+		return grant.AccessToken, nil
+	case usable(stored, refused):
+		return g.keep(stored), nil
+	default:
+		return g.replace(ctx, refused)
+	}
 }
 
 // usable reports whether a grant has an access token other than the refused one, which hasn't ended as far as anybody knows.
@@ -99,6 +146,9 @@ func (g *grants) renew(ctx context.Context, refused tillroute.Secret) (tillroute
 		if usable(stored, refused) {
 			return g.keep(stored), nil
 		}
+		if err := g.refusedBefore(stored); err != nil {
+			return "", err
+		}
 		claimed, err := g.tokens.ClaimRefresh(ctx, System, g.account, owner, refreshLease)
 		switch {
 		case err == nil && usable(claimed, refused):
@@ -122,6 +172,7 @@ func (g *grants) refresh(ctx context.Context, claimed pairing.Grant, refused til
 	renewed, err := g.oauth.Refresh(ctx, claimed)
 	if err != nil {
 		g.release(ctx, claimed)
+		g.remember(claimed, refused, err)
 		return "", err
 	}
 	g.mu.Lock()
@@ -139,6 +190,37 @@ func (g *grants) refresh(ctx context.Context, claimed pairing.Grant, refused til
 		}
 	}
 	return g.grant.AccessToken, nil
+}
+
+// remember keeps what the server will say again, so that it isn't asked again for a while: a dead refresh token doesn't come
+// to life, and the limit on token requests is low. Another refresh token is another matter.
+func (g *grants) remember(claimed pairing.Grant, refused tillroute.Secret, err error) {
+	e, ok := errors.AsType[*tillroute.Error](err)
+	if !ok {
+		return
+	}
+	var pause time.Duration
+	switch e.Kind {
+	case tillroute.KindUnauthorized:
+		pause = deadPause
+	case tillroute.KindRateLimited:
+		pause = min(e.RetryAfter, deadPause)
+	default:
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dead = refusal{refresh: claimed.RefreshToken, access: refused, until: time.Now().Add(pause), err: err}
+}
+
+// refusedBefore returns why the grant's refresh token was refused, if that was a moment ago.
+func (g *grants) refusedBefore(grant pairing.Grant) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if grant.RefreshToken != g.dead.refresh || !time.Now().Before(g.dead.until) {
+		return nil
+	}
+	return g.dead.err
 }
 
 // saveUnsaved stores a grant that was not stored yet, if there is one. If somebody has stored or deleted one meanwhile, that
@@ -172,11 +254,21 @@ func (g *grants) saveUnsaved(ctx context.Context) error {
 	return nil
 }
 
+// keep takes a grant that was read from the store, unless a newer one was meanwhile.
 func (g *grants) keep(grant pairing.Grant) tillroute.Secret {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.grant = grant
-	return grant.AccessToken
+	if grant.Version >= g.grant.Version {
+		g.grant, g.looked = grant, time.Now()
+	}
+	return g.grant.AccessToken
+}
+
+// forget is for a grant that is no longer stored.
+func (g *grants) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.grant = pairing.Grant{}
 }
 
 // release ends a claim early, by storing what is stored. If that fails it ends by itself.
@@ -188,6 +280,7 @@ func (g *grants) release(ctx context.Context, claimed pairing.Grant) {
 func (g *grants) storeError(err error) error {
 	e := &tillroute.Error{System: System, Operation: "OAuth.Refresh", Kind: tillroute.KindUnavailable, Outcome: tillroute.Failed}
 	if errors.Is(err, tillroute.ErrNotFound) {
+		g.forget()
 		e.Kind, e.Message, e.Err = tillroute.KindUnauthorized, "there is no grant of "+g.account, ErrReconnect
 		return e
 	}

@@ -396,3 +396,141 @@ func TestClaimThatCameTooLateIsGivenBack(t *testing.T) {
 	_, err := tokens.ClaimRefresh(t.Context(), "xseries", "acme", "another", time.Second)
 	require.NoError(t, err, "nobody has to wait for the lease")
 }
+
+func TestDeadGrantIsNotAskedForAgainAndAgain(t *testing.T) {
+	for name, expiry := range map[string]time.Duration{"that has ended": -time.Hour, "that is refused": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, tokens := newShop(), newTokens()
+				s.dead, s.access = true, "revoked"
+				connect(t, tokens, time.Now().Add(expiry))
+				one, two := s.node(t, tokens), s.node(t, tokens)
+				for range 5 {
+					require.ErrorIs(t, call(t.Context(), one), xseries.ErrReconnect)
+				}
+				refreshes, _, refused := s.count()
+				require.Equal(t, 1, refreshes)
+				require.LessOrEqual(t, refused, 1, "nor is the API asked")
+				require.ErrorIs(t, call(t.Context(), two), xseries.ErrReconnect)
+				require.ErrorIs(t, call(t.Context(), one), xseries.ErrReconnect)
+				refreshes, _, _ = s.count()
+				require.Equal(t, 2, refreshes, "another node's vain try changes nothing")
+
+				time.Sleep(31 * time.Second)
+				require.ErrorIs(t, call(t.Context(), one), xseries.ErrReconnect)
+				refreshes, _, _ = s.count()
+				require.Equal(t, 3, refreshes, "the vendor may have had a bad moment")
+
+				s.mu.Lock()
+				s.dead, s.access = false, "access-new"
+				s.mu.Unlock()
+				_, err := tokens.PutGrant(t.Context(), pairing.Grant{System: "xseries", Account: "acme", AccessToken: "access-new", RefreshToken: "x"}, -1)
+				require.NoError(t, err)
+				require.NoError(t, call(t.Context(), one), "connected again, with no time lost")
+			})
+		})
+	}
+}
+
+func TestTokenLimitIsHeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tokens, asked := newTokens(), 0
+		connect(t, tokens, time.Now().Add(-time.Hour))
+		o := tillroute.HTTPOptions{Retries: -1, Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return &http.Response{
+				StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"20"}},
+				Body: io.NopCloser(strings.NewReader(`{"error":"Too Many Requests"}`)), Request: r,
+			}, nil
+		})}
+		client, err := xseries.New(xseries.Config{
+			DomainPrefix: "acme", OAuth: xseries.OAuth{ClientID: "id", ClientSecret: clientSecret, HTTP: o}, Tokens: tokens, HTTP: o,
+		})
+		require.NoError(t, err)
+		for range 3 {
+			err := call(t.Context(), client)
+			require.ErrorIs(t, err, tillroute.ErrRateLimited)
+			require.NotErrorIs(t, err, xseries.ErrReconnect)
+		}
+		require.Equal(t, 1, asked)
+		time.Sleep(20 * time.Second)
+		require.Error(t, call(t.Context(), client))
+		require.Equal(t, 2, asked)
+	})
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// watched is a store of tokens that counts looks, and can fail.
+type watched struct {
+	pairing.Tokens
+
+	mu    sync.Mutex
+	looks int
+	err   error
+}
+
+func (w *watched) Grant(ctx context.Context, system, account string) (pairing.Grant, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looks++
+	if w.err != nil {
+		return pairing.Grant{}, w.err
+	}
+	return w.Tokens.Grant(ctx, system, account)
+}
+
+func TestDeletedGrantIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, tokens := newShop(), &watched{Tokens: newTokens()}
+		connect(t, tokens, time.Now().Add(24*time.Hour))
+		client := s.node(t, tokens)
+		for range 10 {
+			require.NoError(t, call(t.Context(), client))
+		}
+		require.Equal(t, 1, tokens.looks, "a call costs no look into the store")
+
+		time.Sleep(31 * time.Second)
+		tokens.err = pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")
+		for range 10 {
+			require.NoError(t, call(t.Context(), client), "the token is good, whatever becomes of the store")
+		}
+		require.Equal(t, 2, tokens.looks)
+		tokens.err = nil
+
+		time.Sleep(31 * time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		tokens.err = context.Canceled
+		require.ErrorIs(t, call(ctx, client), context.Canceled)
+		tokens.err = nil
+		require.NoError(t, tokens.DeleteGrant(t.Context(), "xseries", "acme"))
+		_, before, _ := s.count()
+		for range 3 {
+			require.ErrorIs(t, call(t.Context(), client), xseries.ErrReconnect, "a caller who left has not looked for the others")
+		}
+		refreshes, after, _ := s.count()
+		require.Equal(t, before, after)
+		require.Zero(t, refreshes)
+	})
+}
+
+func TestGrantThatWasReplacedIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, tokens := newShop(), newTokens()
+		connect(t, tokens, time.Time{})
+		client := s.node(t, tokens)
+		require.NoError(t, call(t.Context(), client))
+		_, err := tokens.PutGrant(t.Context(), pairing.Grant{System: "xseries", Account: "acme", AccessToken: "access-new", RefreshToken: "x"}, -1)
+		require.NoError(t, err)
+		s.mu.Lock()
+		s.access = "access-new"
+		s.mu.Unlock()
+		time.Sleep(31 * time.Second)
+		require.NoError(t, call(t.Context(), client))
+		_, _, refused := s.count()
+		require.Zero(t, refused, "without a refusal first")
+	})
+}

@@ -25,6 +25,7 @@ type request struct {
 	query        url.Values
 	header       http.Header
 	form         url.Values
+	body         string
 }
 
 // server answers from a queue and remembers what it was asked.
@@ -50,7 +51,7 @@ func newServer(t *testing.T, answers ...http.HandlerFunc) *server {
 			t.Errorf("a request is no form: %v", err)
 		}
 		s.mu.Lock()
-		s.requests = append(s.requests, request{r.Method, r.URL.Path, r.URL.Query(), r.Header.Clone(), form})
+		s.requests = append(s.requests, request{r.Method, r.URL.Path, r.URL.Query(), r.Header.Clone(), form, string(body)})
 		answer := s.answers[0]
 		if len(s.answers) > 1 {
 			s.answers = s.answers[1:]

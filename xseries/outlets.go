@@ -32,6 +32,12 @@ func (s OutletsService) All(ctx context.Context, o ListOptions, opts ...tillrout
 	return all[Outlet](ctx, s.c, outletsList, o, opts)
 }
 
+// Changes returns the pages of outlets that were changed or deleted since the version after, as [RegistersService.Changes]
+// does registers.
+func (s OutletsService) Changes(ctx context.Context, after int64, opts ...tillroute.CallOption) iter.Seq2[Page[Outlet], error] {
+	return pages[Outlet](ctx, s.c, outletsList, ListOptions{After: after, Deleted: true}, opts)
+}
+
 // DisplayPrices says whether prices are shown with their tax. Values that are not named here are kept as they are.
 type DisplayPrices string
 

@@ -48,7 +48,7 @@ type Page[T any] struct {
 	// Items have versions above After, and up to Next, in no particular order. An empty page is the last one.
 	Items []T
 	// Next is the After of the page that follows. It is that of this page if the page is empty, so that it can be kept
-	// to ask for changes later.
+	// to ask for changes later: once all of Items are dealt with, and not before.
 	Next int64
 }
 
@@ -58,6 +58,9 @@ func list[T any](ctx context.Context, c *core, op operation, o ListOptions, opts
 	query, err := o.query(name)
 	if err != nil {
 		return Page[T]{}, err
+	}
+	if o.Deleted && op == salesList {
+		return Page[T]{}, tillroute.Invalid(System, name, "the API has no Deleted for sales")
 	}
 	var answer struct {
 		Data    present[[]T] `json:"data"`
@@ -69,7 +72,7 @@ func list[T any](ctx context.Context, c *core, op operation, o ListOptions, opts
 		return Page[T]{}, err
 	}
 	if !answer.Data.there {
-		return Page[T]{}, noData(name)
+		return Page[T]{}, noData(op)
 	}
 	page := Page[T]{Items: answer.Data.value, Next: int64(answer.Version.Max)}
 	if len(page.Items) == 0 {
@@ -78,17 +81,45 @@ func list[T any](ctx context.Context, c *core, op operation, o ListOptions, opts
 	return page, nil
 }
 
-// all walks all pages. It asks for nothing before it is ranged over, and starts anew each time it is.
-func all[T any](ctx context.Context, c *core, op operation, o ListOptions, opts []tillroute.CallOption) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var none T
+// pages walks all pages but the empty one at the end. It asks for nothing before it is ranged over, and starts anew each
+// time it is.
+func pages[T any](ctx context.Context, c *core, op operation, o ListOptions, opts []tillroute.CallOption) iter.Seq2[Page[T], error] {
+	return func(yield func(Page[T], error) bool) {
 		for o := o; ; {
 			page, err := list[T](ctx, c, op, o, opts)
 			if err != nil {
-				yield(none, err)
+				yield(Page[T]{}, err)
 				return
 			}
 			if len(page.Items) == 0 {
+				return
+			}
+			end := page.Next
+			// Who keeps the cursor must not be sent back by one that goes back.
+			page.Next = max(end, o.After)
+			if !yield(page, nil) {
+				return
+			}
+			if end <= o.After {
+				yield(Page[T]{}, &tillroute.Error{
+					System: System, Operation: op.declare().Name, Kind: tillroute.KindDecode, Outcome: tillroute.Failed, Attempts: 1,
+					Message: "the page after version " + strconv.FormatInt(o.After, 10) + " ends at version " + strconv.FormatInt(end, 10) +
+						": the list would never end",
+				})
+				return
+			}
+			o.After = end
+		}
+	}
+}
+
+// all walks the items of all pages.
+func all[T any](ctx context.Context, c *core, op operation, o ListOptions, opts []tillroute.CallOption) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for page, err := range pages[T](ctx, c, op, o, opts) {
+			if err != nil {
+				var none T
+				yield(none, err)
 				return
 			}
 			for _, item := range page.Items {
@@ -96,30 +127,26 @@ func all[T any](ctx context.Context, c *core, op operation, o ListOptions, opts 
 					return
 				}
 			}
-			if page.Next <= o.After {
-				yield(none, &tillroute.Error{
-					System: System, Operation: op.declare().Name, Kind: tillroute.KindDecode, Outcome: tillroute.Failed, Attempts: 1,
-					Message: "the page after version " + strconv.FormatInt(o.After, 10) + " ends at version " + strconv.FormatInt(page.Next, 10) +
-						": the list would never end",
-				})
-				return
-			}
-			o.After = page.Next
 		}
 	}
 }
 
 // get gets one item.
 func get[T any](ctx context.Context, c *core, op operation, id string, opts []tillroute.CallOption) (T, error) {
+	return one[T](ctx, c, op, rest.Request{Args: []string{id}}, opts)
+}
+
+// one makes a call whose answer is one item.
+func one[T any](ctx context.Context, c *core, op operation, r rest.Request, opts []tillroute.CallOption) (T, error) {
 	var answer struct {
 		Data present[T] `json:"data"`
 	}
-	if err := c.do(ctx, op, rest.Request{Args: []string{id}}, &answer, opts); err != nil {
+	if err := c.do(ctx, op, r, &answer, opts); err != nil {
 		var none T
 		return none, err
 	}
 	if !answer.Data.there || answer.Data.null {
-		return answer.Data.value, noData(op.declare().Name)
+		return answer.Data.value, noData(op)
 	}
 	return answer.Data.value, nil
 }
@@ -137,9 +164,14 @@ func (p *present[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &p.value)
 }
 
-func noData(operation string) error {
-	return &tillroute.Error{
-		System: System, Operation: operation, Kind: tillroute.KindDecode, Outcome: tillroute.Failed, Attempts: 1,
+func noData(op operation) error {
+	d := op.declare()
+	e := &tillroute.Error{
+		System: System, Operation: d.Name, Kind: tillroute.KindDecode, Attempts: 1,
 		Message: "the answer has no data: check BaseURL and APIVersion",
 	}
+	if d.Repeat == rest.Read {
+		e.Outcome = tillroute.Failed
+	}
+	return e
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
-// RegistersService reads registers. It needs the scope registers:read.
+// RegistersService reads, opens and closes registers. Reading needs the scope registers:read.
 type RegistersService struct{ c *core }
 
 // Get returns the register of that ID, or an error of kind NotFound.
@@ -32,6 +32,18 @@ func (s RegistersService) List(ctx context.Context, o ListOptions, opts ...tillr
 // error comes once, with a zero Register, and ends the walk. Ranging again starts again.
 func (s RegistersService) All(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Register, error] {
 	return all[Register](ctx, s.c, registersList, o, opts)
+}
+
+// Changes returns the pages of registers that were changed or deleted since the version after, the oldest change first, and
+// ends when there are no more. Keep the Next of a page once its registers are dealt with, and begin there next time: what is
+// interrupted in between comes again, and nothing is left out. 0 is the beginning. A register that was changed more than once
+// comes as it is now. An error comes once, with an empty page, and ends the walk.
+//
+// There is no webhook for registers: ask for changes from time to time.
+//
+// API reference: https://x-series-api.lightspeedhq.com/docs/pagination
+func (s RegistersService) Changes(ctx context.Context, after int64, opts ...tillroute.CallOption) iter.Seq2[Page[Register], error] {
+	return pages[Register](ctx, s.c, registersList, ListOptions{After: after, Deleted: true}, opts)
 }
 
 // NotePrompt says when the register asks for a note. It is a number because the vendor may know more than the ones that
@@ -79,8 +91,11 @@ type Register struct {
 	Attributes json.RawMessage
 }
 
+// errNoTotal is a summary that nobody could rely on.
+var errNoTotal = errors.New("the summary has payments without a total that can be read, or none at all")
+
 // errNoID is an item that nobody could refer to.
-var errNoID = errors.New("an item of the list has no id")
+var errNoID = errors.New("an item has no id")
 
 // UnmarshalJSON reads a register as the API sends it.
 func (r *Register) UnmarshalJSON(data []byte) error {

@@ -2,6 +2,7 @@ package xseries_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/xseries"
 )
@@ -67,10 +69,15 @@ func TestNoSecretShows(t *testing.T) {
 				c.HTTP.Logger = logger
 				c.AccessToken, c.Tokens, c.OAuth = "", tokens, app
 			})
+			hooks := xseries.WebhookConfig{Secrets: []tillroute.Secret{app.ClientSecret}, Deliveries: tokens, Handle: func(context.Context, xseries.Delivery) error { return nil }}
+			handler, err := xseries.NewWebhookHandler(hooks)
+			show(hooks, handler, err, xseries.VerifySignature(nil, nil, xseries.SignatureScheme{}, app.ClientSecret))
 			show(config, app, &app, personal, *personal, connected, *connected, connected.Registers)
 			for _, client := range []*xseries.Client{personal, connected} {
 				list, err := client.Registers.List(t.Context(), xseries.ListOptions{})
-				show(list, err)
+				show(list, err, client.RateLimit())
+				hook, err := client.Webhooks.Create(t.Context(), xseries.WebhookRequest{Type: xseries.SaleUpdate, URL: "https://example.com/"})
+				show(hook, err)
 			}
 			grant, err := app.Exchange(t.Context(), xseries.Callback{Code: "code-0001", DomainPrefix: "acme"})
 			show(grant, err)

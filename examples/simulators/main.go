@@ -37,6 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("simulators", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:0", "host:port to listen on; port 0 takes a free one")
+	state := flags.String("state", "", "file that keeps the state, so that the next start goes on where this one ends or is killed")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		flags.Usage()
 		return errUsage
 	}
-	systems := testserver.New(testserver.Options{})
+	systems := testserver.New(testserver.Options{StateFile: *state})
 	listener, err := systems.Listen(ctx, *addr)
 	if err != nil {
 		return err

@@ -119,6 +119,9 @@ func TestRunRefusesBadArguments(t *testing.T) {
 		require.Contains(t, stderr.String(), tt.want)
 	}
 	require.ErrorIs(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp)
+	state := filepath.Join(t.TempDir(), "state.json")
+	require.NoError(t, os.WriteFile(state, []byte("{}"), 0o600))
+	require.ErrorContains(t, run(t.Context(), []string{"-state", state}, io.Discard, io.Discard), "delete it to begin with a fresh simulated world")
 	require.ErrorContains(t, run(t.Context(), []string{"-addr", "256.0.0.1:1"}, io.Discard, io.Discard), `cannot listen on "256.0.0.1:1"`)
 }
 
@@ -141,6 +144,61 @@ func TestBinaryStopsOnInterrupt(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, rest)
 	require.NoError(t, cmd.Wait(), "exit status 0")
+}
+
+// TestTheStateOutlivesTheProcess kills the simulators in the middle of a transaction.
+func TestTheStateOutlivesTheProcess(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "simulators")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	state := filepath.Join(t.TempDir(), "state.json")
+	start := func(addr string) (line string, kill func()) {
+		cmd := exec.CommandContext(t.Context(), binary, "-addr", addr, "-state", state)
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		line, err = bufio.NewReader(stdout).ReadString('\n')
+		require.NoError(t, err)
+		return line, func() {
+			require.NoError(t, cmd.Process.Kill())
+			require.Error(t, cmd.Wait(), "killed")
+		}
+	}
+	var d struct {
+		SmartConnect struct {
+			BaseURL   string `json:"base_url"`
+			Terminals []struct {
+				SimURL string `json:"sim_url"`
+			} `json:"terminals"`
+		} `json:"smartconnect"`
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	f := foreign{t: t, client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
+	const form = "application/x-www-form-urlencoded"
+
+	first, kill := start("127.0.0.1:0")
+	require.NoError(t, json.Unmarshal([]byte(first), &d))
+	terminal := d.SmartConnect.Terminals[0].SimURL
+	code, ok := f.call(http.MethodPost, terminal+"/code", "", "")["pairing_code"].(string)
+	require.True(t, ok)
+	identity := url.Values{"POSRegisterID": {"till 1"}, "POSRegisterName": {"Till"}, "POSBusinessName": {"Shop"}, "POSVendorName": {"Vendor"}}
+	f.call(http.MethodPut, d.SmartConnect.BaseURL+"/Pairing/"+code, form, identity.Encode())
+	identity.Set("TransactionMode", "ASYNC")
+	identity.Set("TransactionType", "Card.Purchase")
+	identity.Set("AmountTotal", "1250")
+	posted := f.call(http.MethodPost, d.SmartConnect.BaseURL+"/Transaction", form, identity.Encode())
+	polling, ok := posted["data"].(map[string]any)["PollingUrl"].(string)
+	require.True(t, ok)
+	address, err := url.Parse(polling)
+	require.NoError(t, err)
+	kill()
+
+	second, kill := start(address.Host)
+	defer kill()
+	require.JSONEq(t, first, second, "the same credentials too")
+	f.call(http.MethodPost, terminal+"/approve", "", "")
+	require.Equal(t, "COMPLETED", f.call(http.MethodGet, polling, "", "")["transactionStatus"])
 }
 
 // TestReadmeCommandsWork runs every shell example of the README, one after the other, as the README says.

@@ -64,6 +64,11 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, notSent(r, err)
 	}
+	if t.client.config.Limit != nil {
+		if err := t.client.waitForLimit(r.Context(), s); err != nil {
+			return nil, notSent(r, err)
+		}
+	}
 	s.attempts++
 	s.answered = false
 	ctx, cancel := context.WithTimeout(r.Context(), t.client.options.Timeout)
@@ -93,6 +98,9 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil {
 		err = t.client.readWhole(response)
 		s.answered = err == nil && !refused(response.StatusCode)
+	}
+	if err == nil && t.client.config.Limit != nil {
+		t.client.config.Limit.Observe(response.StatusCode, response.Header)
 	}
 	if err != nil && !w.neverLeft() {
 		s.mayHaveArrived = true

@@ -63,9 +63,12 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 			// Whatever it leaves open, this call has had no effect.
 			harmless := *inner
 			harmless.Outcome = tillroute.Failed
-			e.Kind, notSent.err = inner.Kind, &harmless
+			e.Kind, e.RetryAfter, notSent.err = inner.Kind, inner.RetryAfter, &harmless
 		}
 		e.Err, e.Message = notSent.err, "no request was sent"
+		if s.attempts > 0 {
+			e.Message = "the request was not sent again"
+		}
 	case errors.Is(err, errTooLarge):
 		e.Kind, e.Err = tillroute.KindDecode, nil
 		e.Message = fmt.Sprintf("%s (%d bytes)", errTooLarge, c.options.MaxBody)
@@ -98,7 +101,7 @@ func (c *Client) statusError(s *call, answer tillroute.Response) *tillroute.Erro
 		Operation:  s.op.Name,
 		Kind:       kindOf(answer.Status),
 		Status:     answer.Status,
-		RetryAfter: c.retryAfter(answer.Header),
+		RetryAfter: c.retryAfter(answer.Status, answer.Header),
 		Outcome:    tillroute.Failed,
 		Body:       head(answer.Body),
 	}
@@ -163,6 +166,9 @@ func errorText(answer tillroute.Response) (code, message string) {
 	if err := json.Unmarshal(answer.Body, &body); err != nil {
 		if len(answer.Body) == 0 {
 			return "", http.StatusText(answer.Status)
+		}
+		if json.Valid(answer.Body) {
+			return "", http.StatusText(answer.Status) + " (the answer has another form than errors have)"
 		}
 		return "", http.StatusText(answer.Status) + " (the answer is " + contentType(answer) + ", not JSON)"
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tillroute/tillroute"
 )
 
 const (
@@ -67,13 +69,38 @@ func (c *Client) later(ctx context.Context, s *call, response *http.Response) bo
 		s.mayHaveArrived = true
 		retry = s.op.Repeat != Never
 	}
-	wait := c.retryAfter(response.Header)
+	wait := c.retryAfter(response.StatusCode, response.Header)
 	return retry && wait <= c.options.MaxRetryAfter && inTime(ctx, max(wait, firstWait))
 }
 
 func inTime(ctx context.Context, wait time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return !ok || time.Until(deadline) > wait
+}
+
+// waitForLimit waits until the server takes requests again. If that is later than may be waited for, it returns an error at
+// once: a request would only be refused.
+func (c *Client) waitForLimit(ctx context.Context, s *call) error {
+	for left := c.options.MaxRetryAfter; ; {
+		wait := c.config.Limit.Closed()
+		if wait <= 0 {
+			return nil
+		}
+		if wait > left || !inTime(ctx, wait) {
+			return &tillroute.Error{
+				System: c.config.System, Operation: s.op.Name, Kind: tillroute.KindRateLimited, Outcome: tillroute.Failed, RetryAfter: wait,
+				Message: "the server's limit on requests is used up for another " + wait.Round(time.Second).String(),
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		left -= wait
+	}
 }
 
 // permanent reports whether trying again can't help.
@@ -91,7 +118,7 @@ func permanent(err error) bool {
 // backoff waits as long as the server asks, or else a random time that grows with the attempts.
 func (c *Client) backoff(_, _ time.Duration, attempt int, response *http.Response) time.Duration {
 	if response != nil {
-		if wait := c.retryAfter(response.Header); wait > 0 {
+		if wait := c.retryAfter(response.StatusCode, response.Header); wait > 0 {
 			return min(wait, c.options.MaxRetryAfter)
 		}
 	}
@@ -101,23 +128,36 @@ func (c *Client) backoff(_, _ time.Duration, attempt int, response *http.Respons
 
 // retryAfter reads Retry-After, as seconds or as a date. A date is taken against the server's own clock if it tells
 // the time. What can't be read, and what has passed, is 0.
-func (c *Client) retryAfter(h http.Header) time.Duration {
+func (c *Client) retryAfter(status int, h http.Header) time.Duration {
+	longest := maxWait
+	if status == http.StatusTooManyRequests && c.config.Limit != nil {
+		longest = c.config.Limit.Longest()
+	}
+	return RetryAfter(h, longest)
+}
+
+// RetryAfter reads the header of that name, as [Limit] implementations do too. It returns longest at most.
+func RetryAfter(h http.Header, longest time.Duration) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if text == "" {
 		return 0
 	}
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Duration(max(0, min(seconds, int64(maxWait/time.Second)))) * time.Second
+		return time.Duration(max(0, min(seconds, int64(longest/time.Second)))) * time.Second
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
 		return 0
 	}
-	now := time.Now()
+	return max(0, min(at.Sub(ServerTime(h)), longest))
+}
+
+// ServerTime returns what time it is by the clock of the server that an answer came from, as far as it says so.
+func ServerTime(h http.Header) time.Time {
 	if server, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = server
+		return server
 	}
-	return max(0, min(at.Sub(now), maxWait))
+	return time.Now()
 }
 
 // maxWait keeps an absurd Retry-After from overflowing.

@@ -92,6 +92,18 @@ type Config struct {
 	NoRedirects bool
 	// Explain refines the error of an answer whose status isn't 2xx. Optional.
 	Explain func(e *tillroute.Error)
+	// Limit keeps calls within what the server allows. Optional.
+	Limit Limit
+}
+
+// Limit is what is known of a server's limit on requests. It is safe for concurrent use and doesn't block.
+type Limit interface {
+	// Closed returns how long no request should be sent, or 0.
+	Closed() time.Duration
+	// Observe sees the status and the header of each answer.
+	Observe(status int, header http.Header)
+	// Longest is the longest that a Retry-After of a 429 can mean.
+	Longest() time.Duration
 }
 
 // Client makes calls. It is safe for concurrent use.

@@ -456,7 +456,8 @@ func TestErrorTexts(t *testing.T) {
 		`{"errors":["one",{"message":"two"},3]}`:                                        {"", "one: two: 3"},
 		`{"code":"E1","message":"no"}`:                                                  {"E1", "no"},
 		`{"error":null}`:                                                                {"", "Bad Request"},
-		`[]`:                                                                            {"", "Bad Request (the answer is text/plain, not JSON)"},
+		`[]`:                                                                            {"", "Bad Request (the answer has another form than errors have)"},
+		`<p>`:                                                                           {"", "Bad Request (the answer is text/plain, not JSON)"},
 		``:                                                                              {"", "Bad Request"},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -836,4 +837,163 @@ func TestTheAnswerIsHandedOnAsItCame(t *testing.T) {
 	require.Equal(t, 201, response.Status)
 	require.Equal(t, "/pay/17", response.Header.Get("Location"))
 	require.Equal(t, "{}", string(response.Body))
+}
+
+// gate is a limit that is closed as a test says.
+type gate struct {
+	mu     sync.Mutex
+	until  time.Time
+	seen   []int
+	asked  int
+	extend time.Duration
+}
+
+func (g *gate) Longest() time.Duration { return 5 * time.Minute }
+
+func (g *gate) Closed() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked++
+	wait := time.Until(g.until)
+	if g.extend > 0 && wait <= 0 {
+		g.until, wait = time.Now().Add(g.extend), g.extend
+	}
+	return wait
+}
+
+func (g *gate) Observe(status int, _ http.Header) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.seen = append(g.seen, status)
+}
+
+// canned answers with one status after the other, and the last one again and again.
+type canned struct {
+	mu       sync.Mutex
+	statuses []int
+	header   http.Header
+	sent     int
+}
+
+func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent++
+	status := c.statuses[0]
+	if len(c.statuses) > 1 {
+		c.statuses = c.statuses[1:]
+	}
+	if status == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return &http.Response{StatusCode: status, Header: c.header.Clone(), Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
+}
+
+func limited(t *testing.T, g *gate, transport *canned) *rest.Client {
+	t.Helper()
+	return client(t, "https://api.example.com", func(c *rest.Config) { c.Limit, c.HTTP.Transport = g, transport })
+}
+
+func TestALimitHoldsAttemptsBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, transport := &gate{until: time.Now().Add(20 * time.Second)}, &canned{statuses: []int{503, 200}}
+		start := time.Now()
+		require.NoError(t, limited(t, g, transport).Do(t.Context(), &read, rest.Request{Args: []string{"1"}}, nil))
+		require.GreaterOrEqual(t, time.Since(start), 20*time.Second)
+		require.Less(t, time.Since(start), 21*time.Second)
+		require.Equal(t, []int{503, 200}, g.seen, "every answer is seen")
+		require.Equal(t, 2, transport.sent)
+	})
+}
+
+func TestALimitThatIsClosedForTooLongFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for name, set := range map[string]func(*gate, context.Context) (context.Context, context.CancelFunc){
+			"longer than MaxRetryAfter": func(g *gate, ctx context.Context) (context.Context, context.CancelFunc) {
+				g.until = time.Now().Add(31 * time.Second)
+				return ctx, func() {}
+			},
+			"longer than the caller waits": func(g *gate, ctx context.Context) (context.Context, context.CancelFunc) {
+				g.until = time.Now().Add(20 * time.Second)
+				return context.WithTimeout(ctx, 10*time.Second)
+			},
+		} {
+			g, transport := &gate{}, &canned{statuses: []int{200}}
+			ctx, cancel := set(g, t.Context())
+			start := time.Now()
+			e := asError(t, limited(t, g, transport).Do(ctx, &once, rest.Request{}, nil))
+			cancel()
+			require.Equal(t, tillroute.KindRateLimited, e.Kind, name)
+			require.Equal(t, tillroute.Failed, e.Outcome, name)
+			require.Equal(t, time.Until(g.until), e.RetryAfter, name)
+			require.Zero(t, e.Attempts, name)
+			require.ErrorContains(t, e, "no request was sent", name)
+			require.Zero(t, time.Since(start), name)
+			require.Zero(t, transport.sent, name)
+		}
+	})
+}
+
+func TestALimitThatNeverOpensEndsTheWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, transport := &gate{extend: 9 * time.Second}, &canned{statuses: []int{200}}
+		start := time.Now()
+		e := asError(t, limited(t, g, transport).Do(t.Context(), &once, rest.Request{}, nil))
+		require.Equal(t, tillroute.KindRateLimited, e.Kind)
+		require.Equal(t, 27*time.Second, time.Since(start))
+		require.Zero(t, transport.sent)
+	})
+}
+
+func TestACallerLeavesAClosedLimitAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, transport := &gate{until: time.Now().Add(20 * time.Second)}, &canned{statuses: []int{200}}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		e := asError(t, limited(t, g, transport).Do(ctx, &once, rest.Request{}, nil))
+		require.ErrorIs(t, e, context.Canceled)
+		require.Equal(t, tillroute.Failed, e.Outcome)
+		require.Equal(t, time.Second, time.Since(start))
+		require.Zero(t, transport.sent)
+	})
+}
+
+func TestALimitDoesNotHideThatACallMayHaveArrived(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, transport := &gate{}, &canned{statuses: []int{0}}
+		c := client(t, "https://api.example.com", func(c *rest.Config) {
+			c.Limit, c.HTTP.Transport = g, transport
+			c.HTTP.Middleware = []tillroute.Middleware{func(next http.RoundTripper) http.RoundTripper {
+				return roundTripper(func(r *http.Request) (*http.Response, error) {
+					time.AfterFunc(10*time.Millisecond, func() {
+						g.mu.Lock()
+						defer g.mu.Unlock()
+						g.until = time.Now().Add(time.Hour)
+					})
+					return next.RoundTrip(r)
+				})
+			}}
+		})
+		e := asError(t, c.Do(t.Context(), &safe, rest.Request{Args: []string{"1"}, Body: []byte("{}")}, nil))
+		require.Equal(t, 1, transport.sent)
+		require.Equal(t, tillroute.KindRateLimited, e.Kind)
+		require.Equal(t, tillroute.Unknown, e.Outcome, "the first attempt got no answer")
+		require.ErrorContains(t, e, "not sent again")
+	})
+}
+
+func TestALimitBoundsRetryAfter(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]time.Duration{429: 5 * time.Minute, 503: time.Hour} {
+		transport := &canned{statuses: []int{status}, header: http.Header{"Retry-After": {"3600"}}}
+		e := asError(t, limited(t, &gate{}, transport).Do(t.Context(), &read, rest.Request{Args: []string{"1"}}, nil))
+		require.Equal(t, want, e.RetryAfter)
+		require.Equal(t, 1, transport.sent)
+	}
 }

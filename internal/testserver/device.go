@@ -53,6 +53,7 @@ type Device struct {
 
 	auto           Auto
 	autoDelay      time.Duration
+	autoDue        time.Time // when the timer ends, in real time; zero when none runs
 	timer          *time.Timer
 	slow           time.Duration
 	surcharge, tip int64
@@ -71,6 +72,7 @@ type DeviceState struct {
 	Registers            []PairedRegister `json:"registers"`
 	Current              *Transaction     `json:"current"`
 	Queue                []Transaction    `json:"queue"`
+	Last                 *Transaction     `json:"last"` // the last one that a person or the terminal itself ended
 	Settings             DeviceSettings   `json:"settings"`
 	Settlement           DeviceSettlement `json:"settlement"`
 }
@@ -339,7 +341,14 @@ func (d *Device) answerByItself(t *transaction) {
 		d.decide(t, button)
 		return
 	}
-	d.timer = time.AfterFunc(d.autoDelay, func() {
+	d.answerAt(t, time.Now().Add(d.autoDelay))
+}
+
+// answerAt does what the automatic mode says at a time, at once if it is over.
+func (d *Device) answerAt(t *transaction, due time.Time) {
+	button := d.auto
+	d.autoDue = due
+	d.timer = time.AfterFunc(time.Until(due), func() {
 		d.cloud.mu.Lock()
 		defer d.cloud.mu.Unlock()
 		if d.current == t && d.auto == button && !d.cloud.closed {
@@ -354,6 +363,7 @@ func (d *Device) stopTimer() {
 		d.timer.Stop()
 		d.timer = nil
 	}
+	d.autoDue = time.Time{}
 }
 
 // decide ends the transaction on the screen.
@@ -520,6 +530,9 @@ func (d *Device) State() DeviceState {
 	slices.SortFunc(state.Registers, func(a, b PairedRegister) int { return strings.Compare(a.RegisterID, b.RegisterID) })
 	if d.current != nil {
 		state.Current = new(d.current.snapshot())
+	}
+	if d.last != nil {
+		state.Last = new(d.last.snapshot())
 	}
 	for _, t := range d.queue {
 		state.Queue = append(state.Queue, t.snapshot())

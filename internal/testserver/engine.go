@@ -22,7 +22,8 @@ const maxBody = 10 << 20
 // Engine is what all simulated systems share: it records what they are asked, plays the scripted faults and
 // collects violations. Its methods may be called from any goroutine.
 type Engine struct {
-	now func() time.Time
+	now    func() time.Time
+	keeper *keeper // nil when no state is kept
 
 	mu         sync.Mutex
 	requests   []*Request
@@ -129,6 +130,9 @@ func (e *Engine) Complaints() []string {
 		if f.played == 0 {
 			lines = append(lines, "fault was never played: "+f.String())
 		}
+	}
+	if err := e.keeper.failed(); err != nil {
+		lines = append(lines, err.Error())
 	}
 	return lines
 }
@@ -264,6 +268,10 @@ func (e *Engine) play(fault Fault, rec *Request, w http.ResponseWriter, x *excha
 		s.handle(x)
 	default:
 		s.handle(x)
+	}
+	if err := e.keeper.failed(); err != nil {
+		x.header = http.Header{}
+		x.fail(http.StatusInternalServerError, err.Error())
 	}
 	switch fault.kind {
 	case faultGarbled:

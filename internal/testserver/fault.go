@@ -84,6 +84,44 @@ func Status(code int, body string) Fault {
 	return Fault{kind: faultStatus, status: code, body: body}
 }
 
+// ErrorShape is one of the shapes in which X-Series writes errors. It publishes no schema; these are the ones in its
+// pages and its clients.
+type ErrorShape string
+
+// The shapes, and where they were seen.
+const (
+	ErrorText        ErrorShape = "text"        // {"error":"…"}: most operations
+	ErrorMessage     ErrorShape = "message"     // {"error":"…","message":"…"}: 429
+	ErrorObject      ErrorShape = "object"      // {"error":{"code":…,"message":"…"}}: payments
+	ErrorDescription ErrorShape = "description" // {"error":"…","error_description":"…"}: OAuth
+	ErrorDetails     ErrorShape = "details"     // {"error":"…","details":"…"}: older operations
+	ErrorList        ErrorShape = "list"        // {"errors":["…"]}: older operations; that the members are texts is a judgment
+)
+
+// body writes an error in the shape, "" for an unknown shape.
+func (s ErrorShape) body(code int, text string) string {
+	name := http.StatusText(code)
+	shapes := map[ErrorShape]any{
+		ErrorText:        map[string]any{"error": text},
+		ErrorMessage:     map[string]any{"error": name, "message": text},
+		ErrorObject:      map[string]any{"error": map[string]any{"code": code, "message": text}}, // its codes are not published
+		ErrorDescription: map[string]any{"error": strings.ToLower(strings.ReplaceAll(name, " ", "_")), "error_description": text},
+		ErrorDetails:     map[string]any{"error": name, "details": text},
+		ErrorList:        map[string]any{"errors": []string{text}},
+	}
+	out, err := json.Marshal(shapes[s])
+	if shapes[s] == nil || err != nil {
+		return ""
+	}
+	return string(out)
+}
+
+// ErrorBody answers with a status and a text in one of the shapes of X-Series, instead of processing the request.
+// An unknown shape has no body.
+func ErrorBody(code int, shape ErrorShape, text string) Fault {
+	return Status(code, shape.body(code, text))
+}
+
 // HTMLBody answers with a status and the HTML page of a proxy, instead of processing the request.
 func HTMLBody(code int) Fault {
 	page := fmt.Sprintf("<html><head><title>%d %s</title></head><body><h1>%s</h1></body></html>\n",

@@ -167,3 +167,29 @@ func TestMatch(t *testing.T) {
 		require.Equal(t, tt.want, On("", "", tt.pattern).covers("s", "GET", tt.path), "%s on %s", tt.pattern, tt.path)
 	}
 }
+
+func TestErrorsInEveryShape(t *testing.T) {
+	r := newRig(t, Options{})
+	for shape, body := range map[ErrorShape]string{
+		ErrorText:        `{"error":"no"}`,
+		ErrorMessage:     `{"error":"Too Many Requests","message":"no"}`,
+		ErrorObject:      `{"error":{"code":429,"message":"no"}}`,
+		ErrorDescription: `{"error":"too_many_requests","error_description":"no"}`,
+		ErrorDetails:     `{"error":"Too Many Requests","details":"no"}`,
+		ErrorList:        `{"errors":["no"]}`,
+	} {
+		r.Fault(On("xseries", "", ""), ErrorBody(http.StatusTooManyRequests, shape, "no"))
+		a := r.rest(http.MethodGet, "/api/2.0/registers", "")
+		require.Equal(t, http.StatusTooManyRequests, a.status)
+		require.Equal(t, "application/json", a.header.Get("Content-Type"))
+		require.JSONEq(t, body, a.body)
+
+		r.simDone("POST", "/faults", `{"system":"xseries","fault":"error_body","status":429,"shape":"`+string(shape)+`","text":"no","retry_after_date_s":5}`)
+		a = r.rest(http.MethodGet, "/api/2.0/registers", "")
+		require.JSONEq(t, body, a.body)
+		require.Equal(t, "Wed, 11 Mar 2026 09:08:12 GMT", a.header.Get("Retry-After"))
+	}
+	a := r.sim("POST", "/faults", `{"fault":"error_body","status":429,"shape":"round"}`)
+	require.Equal(t, http.StatusBadRequest, a.status)
+	require.Contains(t, a.body, `shape is \"round\"`)
+}

@@ -21,6 +21,7 @@ type Modal struct {
 	sale *sale
 	// amount is what this payment is for: negative for a refund.
 	amount   decimal.Decimal
+	origin   string
 	closable bool
 	ended    string
 	messages []string
@@ -52,6 +53,18 @@ func (s *XSeries) NewSale(registerID string, total decimal.Decimal) (Sale, error
 	return one.snapshot(), nil
 }
 
+// NewSaleOf begins a sale of what is in a cart, or, with negative quantities, its refund. Pay it with [XSeries.OpenModalFor],
+// at once or in parts.
+func (s *XSeries) NewSaleOf(registerID string, cart Cart) (Sale, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one, err := s.beginSale(registerID, cart)
+	if err != nil {
+		return Sale{}, err
+	}
+	return one.snapshot(), nil
+}
+
 // OpenModal begins a sale on a register and opens the modal for all of it. A negative amount is a refund.
 func (s *XSeries) OpenModal(registerID string, amount decimal.Decimal) (*Modal, error) {
 	s.mu.Lock()
@@ -68,6 +81,15 @@ func (s *XSeries) OpenModal(registerID string, amount decimal.Decimal) (*Modal, 
 func (s *XSeries) OpenModalFor(saleID string, amount decimal.Decimal) (*Modal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	one, err := s.unpaid(saleID, amount)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(one, amount), nil
+}
+
+// unpaid finds a sale that has at least amount left to pay. Called with the lock held.
+func (s *XSeries) unpaid(saleID string, amount decimal.Decimal) (*sale, error) {
 	one := s.shop.sale(saleID)
 	if one == nil {
 		return nil, fmt.Errorf("testserver: no sale %q: begin one with NewSale", saleID)
@@ -79,7 +101,7 @@ func (s *XSeries) OpenModalFor(saleID string, amount decimal.Decimal) (*Modal, e
 	if amount.Sign() != left.Sign() || amount.Abs().GreaterThan(left.Abs()) {
 		return nil, fmt.Errorf("testserver: sale %s has %s left to pay, not %s", saleID, left, amount)
 	}
-	return s.open(one, amount), nil
+	return one, nil
 }
 
 // Modal finds a modal by its id, nil when there is none.
@@ -101,8 +123,19 @@ func checkAmount(amount decimal.Decimal) error {
 	return nil
 }
 
-// newSale begins a sale of one product. Called with the lock held.
+// newSale begins a sale of one T-shirt. Called with the lock held.
 func (s *XSeries) newSale(registerID string, total decimal.Decimal) (*sale, error) {
+	if err := checkAmount(total); err != nil {
+		return nil, err
+	}
+	// The quantity is -1 for a refund: the price of one piece stays positive.
+	return s.beginSale(registerID, Cart{Lines: []Line{{
+		Name: "T-shirt", SKU: shirtSKU, Quantity: decimal.NewFromInt(int64(total.Sign())), UnitPrice: total.Abs(),
+	}}})
+}
+
+// beginSale begins a sale of what is in a cart. Called with the lock held.
+func (s *XSeries) beginSale(registerID string, cart Cart) (*sale, error) {
 	r := s.shop.register(registerID)
 	switch {
 	case r == nil || r.DeletedAt != "":
@@ -110,12 +143,13 @@ func (s *XSeries) newSale(registerID string, total decimal.Decimal) (*sale, erro
 	case !r.IsOpen:
 		return nil, fmt.Errorf("testserver: register %s is closed: open it before selling", registerID)
 	}
-	if err := checkAmount(total); err != nil {
+	if err := cart.check(); err != nil {
 		return nil, err
 	}
 	now := s.engine.now().UTC()
 	one := &sale{
-		id: newID(), registerID: r.ID, outletID: r.OutletID, total: total, lineID: newID(),
+		id: newID(), registerID: r.ID, outletID: r.OutletID, total: cart.Total(), lines: cart.sold(),
+		customerID: cart.CustomerID, discount: slices.Clone(cart.Discount),
 		invoiceNumber: fmt.Sprintf("%s%d%s", r.InvoicePrefix, r.InvoiceSequence, r.InvoiceSuffix),
 		shortCode:     strings.ToLower(secret("")[:6]), created: now, updated: now,
 	}
@@ -125,7 +159,7 @@ func (s *XSeries) newSale(registerID string, total decimal.Decimal) (*sale, erro
 }
 
 func (s *XSeries) open(one *sale, amount decimal.Decimal) *Modal {
-	m := &Modal{shop: s, id: newID(), sale: one, amount: amount, closable: true}
+	m := &Modal{shop: s, id: newID(), sale: one, amount: amount, origin: s.opts.Origin, closable: true}
 	s.modals = append(s.modals, m)
 	return m
 }
@@ -136,10 +170,25 @@ func (m *Modal) ID() string { return m.id }
 // SaleID is the id of the sale that the modal belongs to.
 func (m *Modal) SaleID() string { return m.sale.id }
 
+// SetOrigin says on which origin the page is that hosts the modal, scheme://host[:port]. It is [XSeriesOptions.Origin]
+// by default, which no browser has when the simulated sell screen is served from elsewhere.
+func (m *Modal) SetOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+		return fmt.Errorf("testserver: the origin is %q, must be http:// or https:// and a host, nothing after it", origin)
+	}
+	m.shop.mu.Lock()
+	defer m.shop.mu.Unlock()
+	m.origin = origin
+	return nil
+}
+
 // Query returns what the sell screen appends to the gateway's URL: amount, origin and register_id.
 func (m *Modal) Query() url.Values {
+	m.shop.mu.Lock()
+	defer m.shop.mu.Unlock()
 	return url.Values{
-		"amount": {m.amount.StringFixed(2)}, "origin": {m.shop.opts.Origin}, "register_id": {m.sale.registerID},
+		"amount": {m.amount.StringFixed(2)}, "origin": {m.origin}, "register_id": {m.sale.registerID},
 	}
 }
 
@@ -307,12 +356,11 @@ func (m *Modal) accept(rawID json.RawMessage, receipt string) error {
 	default:
 		return fmt.Errorf("step ACCEPT: transaction_id must be a string or a number, not %s", rawID)
 	}
-	now := m.shop.engine.now().UTC()
 	m.ended = "accepted"
-	m.sale.payments = append(m.sale.payments, SalePayment{
-		ID: newID(), RegisterID: m.sale.registerID, Amount: m.amount, TransactionID: id, Receipt: receipt, Time: now,
+	m.shop.record(m.sale, SalePayment{
+		ID: newID(), RegisterID: m.sale.registerID, Amount: m.amount, TransactionID: id, Receipt: receipt,
+		Time: m.shop.engine.now().UTC(),
 	})
-	m.sale.updated, m.sale.version = now, m.shop.shop.next()
 	if m.sale.paid().Abs().GreaterThan(m.sale.total.Abs()) {
 		return fmt.Errorf("sale %s of %s is paid with %s: a payment was recorded twice", m.sale.id, m.sale.total, m.sale.paid())
 	}
@@ -333,6 +381,9 @@ type (
 		ClientSaleID string     `json:"client_sale_id"`
 		Totals       dataTotals `json:"totals"`
 		LineItems    []dataLine `json:"line_items"`
+		// CustomerID and Discount are in newer answers. That they are left out of a sale without is a judgment.
+		CustomerID string          `json:"customer_id,omitempty"`
+		Discount   json.RawMessage `json:"discount,omitempty"`
 	}
 	dataTotals struct {
 		Tax   string `json:"total_tax"`
@@ -359,10 +410,16 @@ type (
 )
 
 // data is the answer to DATA. total_to_pay is the whole sale with tax, not what is left.
-// customer_id and register_sale.discount are left out: the sale has no customer, and the members of the discount
-// are not known.
 func (m *Modal) data() (string, error) {
 	one := m.sale
+	lines := make([]dataLine, 0, len(one.lines))
+	for _, l := range one.lines {
+		lines = append(lines, dataLine{
+			ProductID: l.productID, Name: l.Name, Quantity: l.Quantity.String(), SKU: l.SKU,
+			UnitPrice: l.unitPrice().StringFixed(5), UnitTax: l.unitTax().StringFixed(5),
+			TaxID: taxID, TaxRate: "0.15000", Discount: "0.00000",
+		})
+	}
 	reply, err := json.Marshal(dataReply{
 		Success: true, Step: "DATA",
 		RegisterSale: registerSale{
@@ -371,11 +428,7 @@ func (m *Modal) data() (string, error) {
 				Tax: one.tax().StringFixed(5), Price: one.price().StringFixed(5),
 				Paid: one.paid().StringFixed(2), ToPay: one.total.StringFixed(5),
 			},
-			LineItems: []dataLine{{
-				ProductID: productID, Name: "T-shirt", Quantity: decimal.NewFromInt(one.quantity()).String(), SKU: "10001",
-				UnitPrice: one.price().Abs().StringFixed(5), UnitTax: one.tax().Abs().StringFixed(5),
-				TaxID: taxID, TaxRate: "0.15000", Discount: "0.00000",
-			}},
+			LineItems: lines, CustomerID: one.customerID, Discount: one.discount,
 		},
 		Payment: dataPayment{RegisterID: one.registerID, Amount: m.amount.StringFixed(2)},
 	})

@@ -40,7 +40,7 @@ func (s *Systems) simHandler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, call simCall) {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.Handle(method+" "+simPrefix+path, serveSim(call))
+		mux.Handle(method+" "+simPrefix+path, s.serveSim(call))
 	}
 	handle("GET ", func(*http.Request) (any, error) { return s.Describe(), nil })
 	handle("GET /{$}", func(*http.Request) (any, error) { return s.Describe(), nil })
@@ -52,16 +52,19 @@ func (s *Systems) simHandler() http.Handler {
 	handle("DELETE /faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
 	s.simSmartConnect(handle)
 	s.simXSeries(handle)
-	mux.Handle("/", serveSim(func(r *http.Request) (any, error) {
+	mux.Handle("/", s.serveSim(func(r *http.Request) (any, error) {
 		return nil, refuse(http.StatusNotFound, "no such call: %s %s", r.Method, r.URL.Path)
 	}))
 	return mux
 }
 
 // serveSim turns a call into a handler.
-func serveSim(call simCall) http.Handler {
+func (s *Systems) serveSim(call simCall) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, err := call(r)
+		if broken := s.keeper.failed(); broken != nil {
+			err = refuse(http.StatusInternalServerError, "%v", broken)
+		}
 		status := http.StatusOK
 		if err != nil {
 			status = http.StatusConflict
@@ -137,14 +140,16 @@ type simFault struct {
 	Nth    int    `json:"nth"`
 	Always bool   `json:"always"`
 
-	Fault           string `json:"fault"`
-	Status          int    `json:"status"`
-	Body            string `json:"body"`
-	Location        string `json:"location"`
-	DelayMS         int64  `json:"delay_ms"`
-	RetryAfterS     int64  `json:"retry_after_s"`
-	RetryAfterDateS int64  `json:"retry_after_date_s"`
-	AfterProcessing bool   `json:"after_processing"`
+	Fault           string     `json:"fault"`
+	Status          int        `json:"status"`
+	Body            string     `json:"body"`
+	Shape           ErrorShape `json:"shape"`
+	Text            string     `json:"text"`
+	Location        string     `json:"location"`
+	DelayMS         int64      `json:"delay_ms"`
+	RetryAfterS     int64      `json:"retry_after_s"`
+	RetryAfterDateS int64      `json:"retry_after_date_s"`
+	AfterProcessing bool       `json:"after_processing"`
 }
 
 func (s *Systems) simAddFault(r *http.Request) (any, error) {
@@ -174,13 +179,19 @@ func (s *Systems) simAddFault(r *http.Request) (any, error) {
 // fault makes the fault that the fields describe.
 func (f simFault) fault() (Fault, error) {
 	switch kind := faultKind(f.Fault); kind {
-	case faultStatus, "html_body":
+	case faultStatus, "html_body", "error_body":
 		if f.Status < 200 || f.Status > 599 {
 			return Fault{}, refuse(http.StatusBadRequest, "status is %d, must be from 200 to 599", f.Status)
 		}
 		fault := Status(f.Status, f.Body)
 		if kind == "html_body" {
 			fault = HTMLBody(f.Status)
+		}
+		if kind == "error_body" {
+			if f.Shape.body(f.Status, f.Text) == "" {
+				return Fault{}, refuse(http.StatusBadRequest, "shape is %q, must be text, message, object, description, details or list", f.Shape)
+			}
+			fault = ErrorBody(f.Status, f.Shape, f.Text)
 		}
 		if f.RetryAfterS > 0 {
 			fault = fault.RetryAfter(time.Duration(f.RetryAfterS) * time.Second)
@@ -202,7 +213,7 @@ func (f simFault) fault() (Fault, error) {
 	case faultRefuse, faultLose, faultTruncate, faultGarbled, faultExtra, faultExpire:
 		return Fault{kind: kind}, nil
 	default:
-		return Fault{}, refuse(http.StatusBadRequest, "fault is %q, must be one of status, html_body, redirect, delay, "+
+		return Fault{}, refuse(http.StatusBadRequest, "fault is %q, must be one of status, html_body, error_body, redirect, delay, "+
 			"refuse_before, lose_reply, truncate, garbled_json, extra_fields, expire_token", f.Fault)
 	}
 }
@@ -400,7 +411,13 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		}
 	}
 	handle("GET /xseries/registers", func(*http.Request) (any, error) { return shop.Registers(), nil })
-	handle("GET /xseries/sales", func(*http.Request) (any, error) { return shop.Sales(), nil })
+	handle("DELETE /xseries/registers/{id}", func(r *http.Request) (any, error) {
+		if err := shop.RemoveRegister(r.PathValue("id")); err != nil {
+			return nil, refuse(http.StatusNotFound, "%v", err)
+		}
+		return nil, nil
+	})
+	handle("GET /xseries/sales", s.simSales)
 	handle("POST /xseries/sales", s.simNewSale)
 	handle("GET /xseries/sales/{id}", func(r *http.Request) (any, error) {
 		sale, ok := shop.Sale(r.PathValue("id"))
@@ -409,6 +426,7 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		}
 		return sale, nil
 	})
+	handle("POST /xseries/sales/{id}/cash", s.simPayCash)
 	handle("POST /xseries/modals", s.simOpenModal)
 	handle("GET /xseries/modals/{id}", modal(func(m *Modal, _ *http.Request) (any, error) { return m.State(), nil }))
 	handle("POST /xseries/modals/{id}/messages", modal(simMessage))
@@ -419,6 +437,7 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		return m.State(), nil
 	}))
 	handle("POST /xseries/modals/{id}/abandon", modal(func(m *Modal, _ *http.Request) (any, error) { m.Abandon(); return m.State(), nil }))
+	handle("GET /xseries/gateway", func(*http.Request) (any, error) { return map[string]string{"url": shop.GatewayURL()}, nil })
 	handle("POST /xseries/gateway", func(r *http.Request) (any, error) {
 		var body struct {
 			URL string `json:"url"`
@@ -433,19 +452,113 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		return nil, nil
 	})
 	handle("POST /xseries/authorization", s.simAuthorization)
+	handle("GET /xseries/deliveries", s.simDeliveries)
+	handle("POST /xseries/deliveries/duplicate", simCount(shop.DuplicateDeliveries))
+	handle("POST /xseries/deliveries/lose", simCount(shop.LoseDeliveries))
+	handle("POST /xseries/deliveries/hold", func(*http.Request) (any, error) { shop.HoldDeliveries(); return nil, nil })
+	handle("POST /xseries/deliveries/release", func(r *http.Request) (any, error) {
+		var body struct {
+			Reversed bool `json:"reversed"`
+		}
+		if err := readBody(r, &body); err != nil {
+			return nil, err
+		}
+		shop.ReleaseDeliveries(body.Reversed)
+		return nil, nil
+	})
+	handle("POST /xseries/deliveries/settings", s.simWebhookSettings)
 	handle("POST /xseries/expire-tokens", func(*http.Request) (any, error) { shop.ExpireTokens(); return nil, nil })
 	handle("POST /xseries/revoke-tokens", func(*http.Request) (any, error) { shop.RevokeTokens(); return nil, nil })
 }
 
-func (s *Systems) simNewSale(r *http.Request) (any, error) {
+// simDeliveries lists the deliveries. With the query parameters settled and wait_ms it waits until so many of them are
+// no longer pending.
+func (s *Systems) simDeliveries(r *http.Request) (any, error) {
+	settled := 0
+	if text := r.URL.Query().Get("settled"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return nil, refuse(http.StatusBadRequest, "settled is %q, must be a number of deliveries", text)
+		}
+		settled = n
+	}
+	ctx, cancel, err := waitContext(r)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	list, err := s.XSeries.WaitDeliveries(ctx, settled)
+	if err != nil {
+		return nil, refuse(http.StatusConflict, "%v", err)
+	}
+	return list, nil
+}
+
+// simCount is a call that takes a number.
+func simCount(set func(int)) simCall {
+	return func(r *http.Request) (any, error) {
+		var body struct {
+			Count int `json:"count"`
+		}
+		if err := readBody(r, &body); err != nil {
+			return nil, err
+		}
+		if body.Count < 0 {
+			return nil, refuse(http.StatusBadRequest, "count is %d, must not be negative", body.Count)
+		}
+		set(body.Count)
+		return nil, nil
+	}
+}
+
+// simWebhookSettings says how webhooks are delivered; what is left out goes back to its default.
+func (s *Systems) simWebhookSettings(r *http.Request) (any, error) {
 	var body struct {
-		RegisterID string          `json:"register_id"`
-		Total      decimal.Decimal `json:"total"`
+		Encoding    SignatureEncoding `json:"encoding"`
+		SignPayload bool              `json:"sign_payload"`
+		Bare        bool              `json:"bare"`
+		RetryMS     int64             `json:"retry_ms"`
 	}
 	if err := readBody(r, &body); err != nil {
 		return nil, err
 	}
-	sale, err := s.XSeries.NewSale(body.RegisterID, body.Total)
+	switch body.Encoding {
+	case "", SignatureHex, SignatureBase64, SignatureBase64URL:
+	default:
+		return nil, refuse(http.StatusBadRequest, "encoding is %q, must be hex, base64 or base64url", body.Encoding)
+	}
+	if body.RetryMS < 0 {
+		return nil, refuse(http.StatusBadRequest, "retry_ms is %d, must not be negative", body.RetryMS)
+	}
+	s.XSeries.SetWebhooks(WebhookOptions{
+		Encoding: body.Encoding, SignPayload: body.SignPayload, Bare: body.Bare, Retry: time.Duration(body.RetryMS) * time.Millisecond,
+	})
+	return nil, nil
+}
+
+// simNewSale begins a sale of one thing or of a cart.
+func (s *Systems) simNewSale(r *http.Request) (any, error) {
+	var body struct {
+		Cart
+
+		RegisterID string           `json:"register_id"`
+		Total      *decimal.Decimal `json:"total"`
+	}
+	if err := readBody(r, &body); err != nil {
+		return nil, err
+	}
+	var sale Sale
+	var err error
+	switch {
+	case (body.Total == nil) == (body.Lines == nil):
+		return nil, refuse(http.StatusBadRequest, "give total for a sale of one thing or lines for a cart, not both")
+	case body.Total != nil && (body.CustomerID != "" || body.Discount != nil):
+		return nil, refuse(http.StatusBadRequest, "customer_id and discount go with lines")
+	case body.Total != nil:
+		sale, err = s.XSeries.NewSale(body.RegisterID, *body.Total)
+	default:
+		sale, err = s.XSeries.NewSaleOf(body.RegisterID, body.Cart)
+	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}
@@ -469,6 +582,7 @@ func (s *Systems) simOpenModal(r *http.Request) (any, error) {
 		RegisterID string          `json:"register_id"`
 		SaleID     string          `json:"sale_id"`
 		Amount     decimal.Decimal `json:"amount"`
+		Origin     string          `json:"origin"`
 	}
 	if err := readBody(r, &body); err != nil {
 		return nil, err
@@ -485,6 +599,12 @@ func (s *Systems) simOpenModal(r *http.Request) (any, error) {
 	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%v", err)
+	}
+	if body.Origin != "" {
+		if err := m.SetOrigin(body.Origin); err != nil {
+			m.Abandon()
+			return nil, refuse(http.StatusBadRequest, "%v", err)
+		}
 	}
 	opened := openedModal{ModalState: m.State(), Parameters: map[string]string{}, Query: m.Query().Encode(), URL: m.URL()}
 	for key := range m.Query() {

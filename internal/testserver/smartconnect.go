@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -62,7 +61,7 @@ type SmartConnect struct {
 	engine *Engine
 	opts   SmartConnectOptions
 
-	mu           sync.Mutex
+	mu           guard
 	publicURL    string // with the base path, without /POS
 	merchantID   string
 	lean         bool
@@ -119,7 +118,9 @@ func (s *SmartConnect) close() {
 	defer s.mu.Unlock()
 	s.closed = true
 	for _, d := range s.devices {
-		d.stopTimer()
+		if d.timer != nil {
+			d.timer.Stop() // when it would have ended is remembered, for who loads the state
+		}
 	}
 	s.notify()
 }

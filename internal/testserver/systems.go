@@ -30,13 +30,23 @@ type Options struct {
 	// PublicURL is scheme://host[:port][/prefix] under which clients reach [Systems.Handler].
 	// Default: http:// and the address of [Systems.Listen].
 	PublicURL string
+	// Title is at the top of the pages that a person uses. Default: "Simulated store".
+	Title string
+	// Links are beside the title, see [Systems.SetLinks].
+	Links []Link
+
+	// StateFile is a file in which the state of both systems is kept, so that a new process goes on where the last one
+	// was killed: with the same credentials, sales, pairings, and what is on the terminals' screens. See [Systems.Load].
+	// Credentials and the gateway's URL that are given in the options take the place of those in the file. Faults,
+	// recorded requests and violations are not in it. It is for one process at a time. Default: none.
+	StateFile string
 
 	XSeries      XSeriesOptions
 	SmartConnect SmartConnectOptions
 }
 
-// Systems is all simulated systems on one address: /xseries, /smartconnect and the control API /_sim. The engine's
-// methods are its own.
+// Systems is all simulated systems on one address: /xseries, /smartconnect, the control API /_sim, and pages for a
+// person: /till, /terminals, and / with both. The engine's methods are its own.
 type Systems struct {
 	*Engine
 
@@ -45,6 +55,8 @@ type Systems struct {
 
 	mu        sync.Mutex
 	publicURL string
+	title     string
+	links     []Link
 }
 
 // New makes the simulated systems. Nothing runs before [Systems.Serve].
@@ -53,8 +65,12 @@ func New(opts Options) *Systems {
 		opts.Now = time.Now
 	}
 	e := newEngine(opts.Now)
+	if opts.StateFile != "" {
+		e.keeper = &keeper{path: opts.StateFile}
+	}
 	s := &Systems{Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect)}
 	s.SetPublicURL(opts.PublicURL)
+	s.SetLinks(opts.Title, opts.Links...)
 	return s
 }
 
@@ -90,12 +106,17 @@ func (s *Systems) Handler() http.Handler {
 		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
 		{simPrefix, s.simHandler()},
 	}
+	pages := s.pageHandler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, mount := range mounts {
 			if path, ok := strings.CutPrefix(r.URL.EscapedPath(), mount.prefix); ok && (path == "" || path[0] == '/') {
 				mount.handler.ServeHTTP(w, r)
 				return
 			}
+		}
+		if isPage(r.URL.EscapedPath()) {
+			pages.ServeHTTP(w, r)
+			return
 		}
 		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect or /_sim", http.StatusNotFound)
 	})
@@ -115,12 +136,15 @@ func (s *Systems) Close() {
 }
 
 // Listen opens a loopback address, such as "127.0.0.1:0", for [Systems.Serve] and makes it the public URL, unless
-// one was given in the options.
+// one was given in the options. It calls [Systems.Load].
 func (s *Systems) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	ln, err := config.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("testserver: cannot listen on %q: %w", addr, err)
+	}
+	if err := s.Load(); err != nil {
+		return nil, errors.Join(err, ln.Close())
 	}
 	if s.PublicURL() == "" {
 		s.SetPublicURL("http://" + reachable(ln.Addr()))
@@ -137,15 +161,23 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln until ctx ends, then lets the answers under way finish, for two seconds at most. It returns
-// nil after such an end. It closes ln.
+// Serve answers on ln and delivers webhooks until ctx ends, then lets the answers under way finish, for two seconds at
+// most. It returns nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
+	if err := s.Load(); err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	server := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		// Answers that are held back end with the simulation.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
+	delivering, endDeliveries := context.WithCancel(ctx)
+	var deliveries sync.WaitGroup
+	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
+	defer deliveries.Wait()
+	defer endDeliveries()
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -220,6 +252,7 @@ type XSeriesDescription struct {
 	PersonalToken string     `json:"personal_token"`
 	Origin        string     `json:"origin"`
 	APIVersions   []string   `json:"api_versions"`
+	WebhookTypes  []string   `json:"webhook_types"` // those that can be subscribed to
 	Currency      string     `json:"currency"`
 	Registers     []Register `json:"registers"`
 }
@@ -238,9 +271,12 @@ type TerminalDescription struct {
 	SimURL string `json:"sim_url"`
 }
 
-// SimDescription tells how to reach the control API.
+// SimDescription tells how to reach the control API and the pages for a person.
 type SimDescription struct {
 	BaseURL string `json:"base_url"`
+	// TillURL and TerminalsURL are the pages through which a person uses the sell screen and the terminals.
+	TillURL      string `json:"till_url"`
+	TerminalsURL string `json:"terminals_url"`
 }
 
 // Describe tells what a client must know. The public URL must be known, see [Systems.Listen].
@@ -252,10 +288,10 @@ func (s *Systems) Describe() Description {
 			BaseURL: x, AuthorizeURL: x + "/connect", TokenURL: x + "/api/1.0/token",
 			ClientID: s.XSeries.opts.ClientID, ClientSecret: s.XSeries.opts.ClientSecret,
 			DomainPrefix: s.XSeries.opts.DomainPrefix, PersonalToken: s.XSeries.opts.PersonalToken,
-			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), Currency: "NZD", Registers: s.XSeries.Registers(),
+			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), WebhookTypes: webhookTypes(), Currency: "NZD", Registers: s.XSeries.Registers(),
 		},
 		SmartConnect: SmartConnectDescription{BaseURL: base + smartconnectPrefix + "/POS", Currency: "NZD"},
-		Sim:          SimDescription{BaseURL: sim},
+		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals"},
 	}
 	s.SmartConnect.mu.Lock()
 	d.SmartConnect.MinPollMS = max(s.SmartConnect.minPoll, 0).Milliseconds()

@@ -46,7 +46,7 @@ func TestHandlerKnowsItsSystems(t *testing.T) {
 	sys := New(Options{})
 	t.Cleanup(sys.Close)
 	for path, status := range map[string]int{
-		"/": 404, "/pos/transaction/1": 404, "/xseriesx/api/2.0/registers": 404, "/_sim/": 200, "/xseries/api/2.0/registers": 401,
+		"/": 200, "/till": 200, "/tillx": 404, "/pos/transaction/1": 404, "/xseriesx/api/2.0/registers": 404, "/_sim/": 200, "/xseries/api/2.0/registers": 401,
 		"/smartconnect//POS/../Transaction": 404,
 	} {
 		rec := httptest.NewRecorder()

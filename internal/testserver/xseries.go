@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,6 +56,8 @@ type XSeriesOptions struct {
 	TokenLimit int
 	// PageSize is the number of items in a page, and the most that page_size can ask for. Default: 200.
 	PageSize int
+	// Webhooks say how webhooks are delivered.
+	Webhooks WebhookOptions
 	// RefusalWithoutState leaves state out of a refused authorization; the vendor does not say whether it is sent.
 	RefusalWithoutState bool
 }
@@ -72,6 +73,7 @@ func (o XSeriesOptions) withDefaults() XSeriesOptions {
 	o.CodeTTL = orDefault(o.CodeTTL, 10*time.Minute)
 	o.TokenLimit = orDefault(o.TokenLimit, 60)
 	o.PageSize = orDefault(o.PageSize, 200)
+	o.Webhooks = o.Webhooks.withDefaults()
 	return o
 }
 
@@ -79,16 +81,22 @@ func (o XSeriesOptions) withDefaults() XSeriesOptions {
 // Its methods may be called from any goroutine.
 type XSeries struct {
 	engine *Engine
-	opts   XSeriesOptions
+	given  XSeriesOptions // as they were given
+	opts   XSeriesOptions // with the defaults
 	routes []xRoute
 
-	mu       sync.Mutex
+	mu       guard
 	oauth    oauthState
 	shop     shop
 	gateway  string
 	limits   map[string]*window // API budget by application
 	tokenUse window
 	modals   []*Modal
+	webhooks []*webhook
+
+	deliveries []*delivery // in the order in which they are made
+	sending    sendingState
+	changed    chan struct{} // closed and replaced whenever deliveries change
 }
 
 // window counts requests in a fixed window of time.
@@ -107,8 +115,8 @@ func (w *window) take(now time.Time, limit int, length time.Duration) (remaining
 }
 
 func newXSeries(e *Engine, opts XSeriesOptions) *XSeries {
-	s := &XSeries{engine: e, opts: opts.withDefaults()}
-	s.routes = s.restRoutes()
+	s := &XSeries{engine: e, given: opts, opts: opts.withDefaults(), changed: make(chan struct{})}
+	s.routes = append(s.restRoutes(), s.webhookRoutes()...)
 	s.seed()
 	return s
 }
@@ -121,6 +129,8 @@ func (s *XSeries) seed() {
 	s.limits = map[string]*window{}
 	s.tokenUse = window{}
 	s.modals = nil
+	s.webhooks, s.deliveries = nil, nil
+	s.sending = sendingState{WebhookOptions: s.opts.Webhooks}
 }
 
 // reset goes back to the state at start. Credentials stay as they are.
@@ -175,9 +185,13 @@ type xRoute struct {
 
 // xCall is what an operation is called with, beside the request.
 type xCall struct {
-	legacy bool // version 2.0, whose sales look different
-	id     string
+	legacy      bool // version 2.0, whose sales look different
+	id          string
+	application string // who asks: the id of the application, or applicationPersonal
 }
+
+// applicationPersonal is who asks with a personal token.
+const applicationPersonal = "personal"
 
 // rest answers one request to the REST API: route, token, budget, scopes, then the operation.
 func (s *XSeries) rest(x *exchange, version string, path []string) {
@@ -208,7 +222,12 @@ func (s *XSeries) rest(x *exchange, version string, path []string) {
 			x.violate("unknown query parameter %q", key)
 		}
 	}
-	route.do(x, xCall{legacy: version == "2.0", id: id})
+	for _, key := range []string{"deleted", "only_lspay"} {
+		if text := x.r.URL.Query().Get(key); text != "" && text != "true" && text != "false" {
+			x.violate("query parameter %s is %q, must be true or false", key, text)
+		}
+	}
+	route.do(x, xCall{legacy: version == "2.0", id: id, application: application})
 }
 
 // route finds the operation, or the status of the refusal.
@@ -262,7 +281,7 @@ func (s *XSeries) authenticate(x *exchange) (application string, scopes []string
 		return "", nil, false
 	}
 	if sameSecret(token, s.opts.PersonalToken) {
-		return "personal", nil, true
+		return applicationPersonal, nil, true
 	}
 	grant, known := s.oauth.access[token]
 	if !known || !s.engine.now().Before(grant.expires) {

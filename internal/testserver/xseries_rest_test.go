@@ -247,3 +247,44 @@ func TestSalesInBothShapes(t *testing.T) {
 	require.Contains(t, a.body, `"total":"24.30"`, "a string here")
 	require.ElementsMatch(t, []string{"register_open_time", "register_closure_sequence_number", "register_closure_id", "payments"}, dataKeys(t, a.body))
 }
+
+func TestARemovedRegisterIsInTheChangeFeed(t *testing.T) {
+	r := newRig(t, Options{})
+	all := parse[pageOf](t, r.rest(http.MethodGet, "/api/2026-07/registers?deleted=true", "").body)
+	require.Len(t, all.Data, 5)
+	require.NoError(t, r.XSeries.RemoveRegister(RegisterThird))
+	require.ErrorContains(t, r.XSeries.RemoveRegister(RegisterThird), "no register")
+
+	last, err := json.Marshal(all.Version.Max)
+	require.NoError(t, err)
+	changed := parse[pageOf](t, r.rest(http.MethodGet, "/api/2026-07/registers?deleted=true&after="+string(last), "").body)
+	require.Len(t, changed.Data, 1)
+	require.Equal(t, RegisterThird, changed.Data[0]["id"])
+	require.Equal(t, "2026-03-11T09:08:07+00:00", changed.Data[0]["deleted_at"])
+	require.Empty(t, parse[pageOf](t, r.rest(http.MethodGet, "/api/2026-07/registers?after="+string(last), "").body).Data)
+	_, err = r.XSeries.OpenModal(RegisterThird, decimal.New(1, 0))
+	require.ErrorContains(t, err, "no register")
+
+	r.ExpectViolation(`query parameter deleted is "1", must be true or false`)
+	require.Equal(t, http.StatusOK, r.rest(http.MethodGet, "/api/2026-07/registers?deleted=1", "").status)
+}
+
+func TestOnePaymentIsInVersion20Alone(t *testing.T) {
+	r := newRig(t, Options{})
+	m, err := r.XSeries.OpenModal(RegisterMain, decimal.RequireFromString("24.30"))
+	require.NoError(t, err)
+	_, err = m.Post(`{"step":"ACCEPT","transaction_id":"582170934"}`)
+	require.NoError(t, err)
+	sale, ok := r.XSeries.Sale(m.SaleID())
+	require.True(t, ok)
+
+	a := r.rest(http.MethodGet, "/api/2.0/payments/"+sale.Payments[0].ID, "")
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	got := parse[struct{ Data map[string]any }](t, a.body).Data
+	require.Equal(t, "582170934", got["source_id"])
+	require.InDelta(t, 24.3, got["amount"], 0)
+	require.Contains(t, got, "fee")
+	require.Equal(t, http.StatusNotFound, r.rest(http.MethodGet, "/api/2.0/payments/nope", "").status)
+	r.ExpectViolation("no such operation in a date version")
+	require.Equal(t, http.StatusNotFound, r.rest(http.MethodGet, "/api/2026-07/payments/"+sale.Payments[0].ID, "").status)
+}

@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -112,10 +113,12 @@ type sale struct {
 	id            string
 	registerID    string
 	outletID      string
+	lines         []saleLine
+	customerID    string          // "" for none
+	discount      json.RawMessage // register_sale.discount of the DATA answer; nil for none
 	total         decimal.Decimal // with tax; negative for a refund
 	invoiceNumber string
 	shortCode     string
-	lineID        string
 	created       time.Time
 	updated       time.Time
 	version       int64
@@ -130,6 +133,7 @@ type SalePayment struct {
 	// TransactionID is what the gateway sent with ACCEPT, "" when it sent none.
 	TransactionID string    `json:"transaction_id"`
 	Receipt       string    `json:"receipt_html_extra"`
+	Cash          bool      `json:"cash"` // of the payment type "Cash"; else "Credit Card", through the gateway
 	Time          time.Time `json:"time"`
 }
 
@@ -137,6 +141,8 @@ type SalePayment struct {
 type Sale struct {
 	ID         string          `json:"id"`
 	RegisterID string          `json:"register_id"`
+	CustomerID string          `json:"customer_id,omitempty"`
+	Lines      []Line          `json:"lines"`
 	Total      decimal.Decimal `json:"total"` // with tax; negative for a refund
 	Paid       decimal.Decimal `json:"paid"`
 	Closed     bool            `json:"closed"` // paid in full
@@ -253,29 +259,29 @@ func (s *sale) closed() bool {
 	return len(s.payments) > 0 && s.paid().Equal(s.total)
 }
 
-// price and tax split the total: the simulated store has one tax of 15 %, included in the price.
+// price and tax split the total.
 func (s *sale) price() decimal.Decimal {
-	return s.total.DivRound(decimal.New(115, -2), 5)
+	sum := decimal.Zero
+	for _, l := range s.lines {
+		sum = sum.Add(l.price())
+	}
+	return sum
 }
 
 func (s *sale) tax() decimal.Decimal {
 	return s.total.Sub(s.price())
 }
 
-// quantity is -1 for a refund: prices of one piece stay positive.
-func (s *sale) quantity() int64 {
-	if s.total.IsNegative() {
-		return -1
-	}
-	return 1
-}
-
 // snapshot copies the sale for a caller outside the lock.
 func (s *sale) snapshot() Sale {
-	return Sale{
-		ID: s.id, RegisterID: s.registerID, Total: s.total, Paid: s.paid(), Closed: s.closed(),
-		Payments: append([]SalePayment{}, s.payments...),
+	one := Sale{
+		ID: s.id, RegisterID: s.registerID, CustomerID: s.customerID, Lines: make([]Line, 0, len(s.lines)),
+		Total: s.total, Paid: s.paid(), Closed: s.closed(), Payments: append([]SalePayment{}, s.payments...),
 	}
+	for _, l := range s.lines {
+		one.Lines = append(one.Lines, l.Line)
+	}
+	return one
 }
 
 // Sales returns all sales of the simulated store, in the order in which they were begun.
@@ -318,6 +324,19 @@ func (s *XSeries) Registers() []Register {
 		list = append(list, one)
 	}
 	return list
+}
+
+// RemoveRegister is the merchant removing a register: REST lists it with deleted=true alone from then on.
+func (s *XSeries) RemoveRegister(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.shop.register(id)
+	if r == nil || r.DeletedAt != "" {
+		return fmt.Errorf("testserver: no register %q: GET registers lists them", id)
+	}
+	r.DeletedAt = s.engine.now().UTC().Format(xTime)
+	r.Version = s.shop.next()
+	return nil
 }
 
 // number writes a decimal as a JSON number, exactly.

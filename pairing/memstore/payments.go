@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -100,8 +99,10 @@ func (s *Store) ListPayments(ctx context.Context, f pairing.Filter, limit int) (
 		}
 		if p.Seq > f.After &&
 			(len(f.States) == 0 || slices.Contains(f.States, p.State)) &&
+			(len(f.Outcomes) == 0 || slices.Contains(f.Outcomes, p.Outcome())) &&
 			(f.Terminal == pairing.Terminal{} || f.Terminal == p.Terminal) &&
-			(f.Register == pairing.Register{} || f.Register == p.Register) {
+			(f.Register == pairing.Register{} || f.Register == p.Register) &&
+			(len(f.Marks) == 0 || slices.Contains(f.Marks, p.Mark)) {
 			list = append(list, p.clone())
 		}
 	}
@@ -146,14 +147,28 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
 			"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
 	}
-	if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
-		r.Amount = p.Amount
-	}
-	result := p.Result
-	result.Outcome, result.Amount, result.Reason = r.Outcome, r.Amount, r.Reason
-	result.TransactionID = cmp.Or(r.TransactionID, result.TransactionID, p.Handle.TransactionID)
 	p.ResolvedBy = r.By
-	s.end(p, result)
+	s.end(p, r.Result(p.Payment))
+	return p.clone(), nil
+}
+
+// MarkPayment replaces the payment's mark if it is from.
+func (s *Store) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	if err := s.begin(ctx); err != nil {
+		return pairing.Payment{}, err
+	}
+	defer s.mu.Unlock()
+	p := s.payments[id]
+	switch {
+	case p == nil:
+		return pairing.Payment{}, noPayment(id)
+	case p.Mark == to:
+	case p.Mark != from:
+		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
+			"payment %q is marked %q and not %q: look at what has become of it", id, p.Mark, from)
+	default:
+		p.Mark = to
+	}
 	return p.clone(), nil
 }
 

@@ -32,52 +32,73 @@ func faults() map[string]fault {
 	return map[string]fault{
 		"none": {"", func(s *timed) pairing.Store { return s }},
 
-		"accepts twice":              {"Payments/SameAgain", func(s *timed) pairing.Store { return &acceptsTwice{timed: s} }},
-		"ignores conflict":           {"Payments/OtherBodyConflicts", func(s *timed) pairing.Store { return ignoresConflict{s} }},
-		"compares text of amounts":   {"Payments/SameAmount", func(s *timed) pairing.Store { return comparesText{s} }},
-		"asks the pairing first":     {"Payments/SameAgainWhateverThePairing", func(s *timed) pairing.Store { return asksPairingFirst{s} }},
-		"accepts unpaired":           {"Payments/NotPaired", func(s *timed) pairing.Store { return acceptsUnpaired{s} }},
-		"looks up the pairing late":  {"Payments/PairingAtAcceptanceCounts", func(s *timed) pairing.Store { return looksUpLate{s} }},
-		"shares slices":              {"Payments/Copies", func(s *timed) pairing.Store { return &sharesSlices{timed: s, data: map[string][]byte{}} }},
-		"lists unordered":            {"Payments/ListFilters", func(s *timed) pairing.Store { return listsUnordered{s} }},
-		"counts itself":              {"Payments/CountAhead", func(s *timed) pairing.Store { return countsItself{s} }},
-		"withdraws sent ones":        {"Payments/WithdrawOnlyQueued", func(s *timed) pairing.Store { return withdrawsSent{s} }},
-		"withdraws once":             {"Payments/Withdraw", func(s *timed) pairing.Store { return withdrawsOnce{s} }},
-		"resolves done ones":         {"Payments/ResolveOnlyParked", func(s *timed) pairing.Store { return resolvesDone{s} }},
-		"loses order":                {"Claims/WorkersTogether", func(s *timed) pairing.Store { return &losesOrder{timed: s} }},
-		"claims over the head":       {"Claims/HeadIsNeverOvertaken", func(s *timed) pairing.Store { return claimsOver{s} }},
-		"two in flight":              {"Claims/OneInFlight", func(s *timed) pairing.Store { return claimsOver{s} }},
-		"no fence":                   {"Claims/StaleClaimIsFenced", func(s *timed) pairing.Store { return &noFence{timed: s, latest: map[string]pairing.Claim{}} }},
-		"resends":                    {"Claims/TakeOver", func(s *timed) pairing.Store { return resends{s} }},
-		"forgets the handle":         {"Claims/SaveHandle", func(s *timed) pairing.Store { return forgetsHandle{s} }},
-		"replaces the handle":        {"Claims/SaveHandleOnce", func(s *timed) pairing.Store { return replacesHandle{s} }},
-		"fences late ones":           {"Claims/LateClaimHolds", func(s *timed) pairing.Store { return &fencesLate{timed: s, ends: map[string]time.Time{}} }},
-		"does not hold back":         {"Claims/RequeueHoldsBack", func(s *timed) pairing.Store { return noHold{s} }},
-		"never claims next":          {"Claims/FinishClaimsNext", func(s *timed) pairing.Store { return noNext{s} }},
-		"always claims next":         {"Claims/FinishClaimsNothing", func(s *timed) pairing.Store { return alwaysNext{s} }},
-		"parks as done":              {"Claims/FinishUnknownParks", func(s *timed) pairing.Store { return parksAsDone{s} }},
-		"everything is ready":        {"Claims/Ready", func(s *timed) pairing.Store { return allReady{s} }},
-		"rename loses order":         {"Pairings/MoveKeepsOrder", func(s *timed) pairing.Store { return &renameLosesOrder{timed: s} }},
-		"moves everything":           {"Pairings/MoveLeavesOtherRegisters", func(s *timed) pairing.Store { return movesAll{s} }},
-		"reuses versions":            {"Pairings/VersionIsNeverUsedTwice", func(s *timed) pairing.Store { return &reusesVersions{timed: s, off: map[pairing.Register]int64{}} }},
-		"ignores versions":           {"Pairings/VersionMustMatch", func(s *timed) pairing.Store { return ignoresVersions{s} }},
-		"lists by dictionary":        {"Pairings/ListInOrder", func(s *timed) pairing.Store { return listsByDictionary{s} }},
-		"local times":                {"Pairings/RoundTrip", func(s *timed) pairing.Store { return localTimes{s} }},
-		"code redeemable twice":      {"Codes/UsedCode", func(s *timed) pairing.Store { return &redeemsTwice{timed: s, codes: map[string]pairing.Code{}} }},
-		"tries not counted":          {"Codes/TriesAreLimited", func(s *timed) pairing.Store { return triesNotCounted{s} }},
-		"tries counted together":     {"Codes/TriesAreCountedPerKey", func(s *timed) pairing.Store { return triesTogether{s} }},
-		"keeps earlier codes":        {"Codes/NewCodeEndsEarlierOnes", func(s *timed) pairing.Store { return &keepsEarlierCodes{timed: s} }},
-		"delivery answered twice":    {"Deliveries/OneOfMany", func(s *timed) pairing.Store { return answersTwice{s} }},
-		"ignores hashes":             {"Deliveries/OtherHashConflicts", func(s *timed) pairing.Store { return ignoresHashes{s} }},
-		"purges too much":            {"Deliveries/Purge", func(s *timed) pairing.Store { return purgesTooMuch{s} }},
-		"two refresh":                {"Tokens/RefreshByOneOwner", func(s *timed) pairing.Store { return twoRefresh{s} }},
-		"reuses versions of grants":  {"Tokens/Delete", func(s *timed) pairing.Store { return reusesGrants{s} }},
-		"unlimited":                  {"Rules/NoLimitGivesNothing", func(s *timed) pairing.Store { return unlimited{s} }},
-		"leaves a trace":             {"Rules/EndedContextLeavesNoTrace", func(s *timed) pairing.Store { return leavesTrace{s} }},
-		"works after close":          {"Rules/NothingAfterClose", func(s *timed) pairing.Store { return worksAfterClose{s} }},
-		"plain errors":               {"Payments/NotFound", func(s *timed) pairing.Store { return plainErrors{s} }},
-		"resends, seen by the model": {"Model/RandomOperations", func(s *timed) pairing.Store { return resends{s} }},
-		"no hold, seen by the model": {"Model/RandomOperations", func(s *timed) pairing.Store { return noHold{s} }},
+		"accepts twice":                                  {"Payments/SameAgain", func(s *timed) pairing.Store { return &acceptsTwice{timed: s} }},
+		"ignores conflict":                               {"Payments/OtherBodyConflicts", func(s *timed) pairing.Store { return ignoresConflict{s} }},
+		"compares text of amounts":                       {"Payments/SameAmount", func(s *timed) pairing.Store { return comparesText{s} }},
+		"asks the pairing first":                         {"Payments/SameAgainWhateverThePairing", func(s *timed) pairing.Store { return asksPairingFirst{s} }},
+		"accepts unpaired":                               {"Payments/NotPaired", func(s *timed) pairing.Store { return acceptsUnpaired{s} }},
+		"looks up the pairing late":                      {"Payments/PairingAtAcceptanceCounts", func(s *timed) pairing.Store { return looksUpLate{s} }},
+		"shares slices":                                  {"Payments/Copies", func(s *timed) pairing.Store { return &sharesSlices{timed: s, data: map[string][]byte{}} }},
+		"lists unordered":                                {"Payments/ListFilters", func(s *timed) pairing.Store { return listsUnordered{s} }},
+		"counts itself":                                  {"Payments/CountAhead", func(s *timed) pairing.Store { return countsItself{s} }},
+		"withdraws sent ones":                            {"Payments/WithdrawOnlyQueued", func(s *timed) pairing.Store { return withdrawsSent{s} }},
+		"withdraws once":                                 {"Payments/Withdraw", func(s *timed) pairing.Store { return withdrawsOnce{s} }},
+		"resolves done ones":                             {"Payments/ResolveOnlyParked", func(s *timed) pairing.Store { return resolvesDone{s} }},
+		"forgets the router's reason":                    {"Payments/ResolveKeepsReason", func(s *timed) pairing.Store { return forgetsReason{s} }},
+		"shares slices when marking":                     {"Payments/Copies", func(s *timed) pairing.Store { return &sharesWhenMarking{timed: s} }},
+		"changes marks":                                  {"Marks/RoundTrip", func(s *timed) pairing.Store { return changesMarks{s} }},
+		"marks what is not there":                        {"Marks/NotFound", func(s *timed) pairing.Store { return marksNothing{s} }},
+		"marks whatever the mark is":                     {"Marks/OnlyIfFrom", func(s *timed) pairing.Store { return marksAnyway{s} }},
+		"hides the mark":                                 {"Marks/ConflictTellsTheMark", func(s *timed) pairing.Store { return hidesMark{s} }},
+		"marks once":                                     {"Marks/SameAgain", func(s *timed) pairing.Store { return marksOnce{s} }},
+		"lets everybody mark":                            {"Marks/OneOfManyWins", func(s *timed) pairing.Store { return marksAnyway{s} }},
+		"marks done ones alone":                          {"Marks/EveryState", func(s *timed) pairing.Store { return marksDone{s} }},
+		"marking notes":                                  {"Marks/EveryState", func(s *timed) pairing.Store { return &markingNotes{claims: newClaims(s)} }},
+		"marking ends the lease":                         {"Marks/DisturbsNoClaim", func(s *timed) pairing.Store { return &markingReleases{claims: newClaims(s)} }},
+		"marking extends the lease":                      {"Marks/DisturbsNoClaim", func(s *timed) pairing.Store { return &markingRenews{claims: newClaims(s)} }},
+		"marking fences":                                 {"Marks/DisturbsNoClaim", func(s *timed) pairing.Store { return markingFences{s} }},
+		"marking lets go":                                {"Marks/DisturbsNoQueue", func(s *timed) pairing.Store { return &markingLetsGo{timed: s} }},
+		"finishing ends the mark":                        {"Marks/Stays", func(s *timed) pairing.Store { return finishEndsMark{s} }},
+		"claims without marks":                           {"Marks/ComesWithClaims", func(s *timed) pairing.Store { return claimsWithoutMark{s} }},
+		"no mark is any mark":                            {"Marks/ListFilters", func(s *timed) pairing.Store { return noMarkIsAny{s} }},
+		"lists any outcome":                              {"Marks/ListFilters", func(s *timed) pairing.Store { return listsAnyOutcome{s} }},
+		"finishing ends the mark, seen by the model":     {"Model/RandomOperations", func(s *timed) pairing.Store { return finishEndsMark{s} }},
+		"marks whatever the mark is, seen by the model":  {"Model/RandomOperations", func(s *timed) pairing.Store { return marksAnyway{s} }},
+		"forgets the router's reason, seen by the model": {"Model/RandomOperations", func(s *timed) pairing.Store { return forgetsReason{s} }},
+		"loses order":                                    {"Claims/WorkersTogether", func(s *timed) pairing.Store { return &losesOrder{timed: s} }},
+		"claims over the head":                           {"Claims/HeadIsNeverOvertaken", func(s *timed) pairing.Store { return claimsOver{s} }},
+		"two in flight":                                  {"Claims/OneInFlight", func(s *timed) pairing.Store { return claimsOver{s} }},
+		"no fence":                                       {"Claims/StaleClaimIsFenced", func(s *timed) pairing.Store { return &noFence{timed: s, latest: map[string]pairing.Claim{}} }},
+		"resends":                                        {"Claims/TakeOver", func(s *timed) pairing.Store { return resends{s} }},
+		"forgets the handle":                             {"Claims/SaveHandle", func(s *timed) pairing.Store { return forgetsHandle{s} }},
+		"replaces the handle":                            {"Claims/SaveHandleOnce", func(s *timed) pairing.Store { return replacesHandle{s} }},
+		"fences late ones":                               {"Claims/LateClaimHolds", func(s *timed) pairing.Store { return &fencesLate{timed: s, ends: map[string]time.Time{}} }},
+		"does not hold back":                             {"Claims/RequeueHoldsBack", func(s *timed) pairing.Store { return noHold{s} }},
+		"never claims next":                              {"Claims/FinishClaimsNext", func(s *timed) pairing.Store { return noNext{s} }},
+		"always claims next":                             {"Claims/FinishClaimsNothing", func(s *timed) pairing.Store { return alwaysNext{s} }},
+		"parks as done":                                  {"Claims/FinishUnknownParks", func(s *timed) pairing.Store { return parksAsDone{s} }},
+		"everything is ready":                            {"Claims/Ready", func(s *timed) pairing.Store { return allReady{s} }},
+		"rename loses order":                             {"Pairings/MoveKeepsOrder", func(s *timed) pairing.Store { return &renameLosesOrder{timed: s} }},
+		"moves everything":                               {"Pairings/MoveLeavesOtherRegisters", func(s *timed) pairing.Store { return movesAll{s} }},
+		"reuses versions":                                {"Pairings/VersionIsNeverUsedTwice", func(s *timed) pairing.Store { return &reusesVersions{timed: s, off: map[pairing.Register]int64{}} }},
+		"ignores versions":                               {"Pairings/VersionMustMatch", func(s *timed) pairing.Store { return ignoresVersions{s} }},
+		"lists by dictionary":                            {"Pairings/ListInOrder", func(s *timed) pairing.Store { return listsByDictionary{s} }},
+		"local times":                                    {"Pairings/RoundTrip", func(s *timed) pairing.Store { return localTimes{s} }},
+		"code redeemable twice":                          {"Codes/UsedCode", func(s *timed) pairing.Store { return &redeemsTwice{timed: s, codes: map[string]pairing.Code{}} }},
+		"tries not counted":                              {"Codes/TriesAreLimited", func(s *timed) pairing.Store { return triesNotCounted{s} }},
+		"tries counted together":                         {"Codes/TriesAreCountedPerKey", func(s *timed) pairing.Store { return triesTogether{s} }},
+		"keeps earlier codes":                            {"Codes/NewCodeEndsEarlierOnes", func(s *timed) pairing.Store { return &keepsEarlierCodes{timed: s} }},
+		"delivery answered twice":                        {"Deliveries/OneOfMany", func(s *timed) pairing.Store { return answersTwice{s} }},
+		"ignores hashes":                                 {"Deliveries/OtherHashConflicts", func(s *timed) pairing.Store { return ignoresHashes{s} }},
+		"purges too much":                                {"Deliveries/Purge", func(s *timed) pairing.Store { return purgesTooMuch{s} }},
+		"two refresh":                                    {"Tokens/RefreshByOneOwner", func(s *timed) pairing.Store { return twoRefresh{s} }},
+		"reuses versions of grants":                      {"Tokens/Delete", func(s *timed) pairing.Store { return reusesGrants{s} }},
+		"unlimited":                                      {"Rules/NoLimitGivesNothing", func(s *timed) pairing.Store { return unlimited{s} }},
+		"leaves a trace":                                 {"Rules/EndedContextLeavesNoTrace", func(s *timed) pairing.Store { return leavesTrace{s} }},
+		"works after close":                              {"Rules/NothingAfterClose", func(s *timed) pairing.Store { return worksAfterClose{s} }},
+		"plain errors":                                   {"Payments/NotFound", func(s *timed) pairing.Store { return plainErrors{s} }},
+		"resends, seen by the model":                     {"Model/RandomOperations", func(s *timed) pairing.Store { return resends{s} }},
+		"no hold, seen by the model":                     {"Model/RandomOperations", func(s *timed) pairing.Store { return noHold{s} }},
 		"fence ends with the lease, seen by the model": {"Model/RandomOperations", func(s *timed) pairing.Store {
 			return &fencesLate{timed: s, ends: map[string]time.Time{}}
 		}},
@@ -250,6 +271,220 @@ func (s resolvesDone) ResolvePayment(ctx context.Context, id string, r pairing.R
 		return s.Payment(ctx, id)
 	}
 	return p, err
+}
+
+type forgetsReason struct{ *timed }
+
+func (s forgetsReason) ResolvePayment(ctx context.Context, id string, r pairing.Resolution) (pairing.Payment, error) {
+	p, err := s.timed.ResolvePayment(ctx, id, r)
+	p.Result.Reason = "resolved by " + r.By + ": " + r.Reason
+	return p, err
+}
+
+// sharesWhenMarking spoils what a caller of MarkPayment got before when it is called again.
+type sharesWhenMarking struct {
+	*timed
+
+	mu   sync.Mutex
+	data []byte
+}
+
+func (s *sharesWhenMarking) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	p, err := s.timed.MarkPayment(ctx, id, from, to)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = p.Data
+	return p, err
+}
+
+func (s *sharesWhenMarking) Payment(ctx context.Context, id string) (pairing.Payment, error) {
+	p, err := s.timed.Payment(ctx, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.data != nil {
+		p.Data = s.data
+	}
+	return p, err
+}
+
+type changesMarks struct{ *timed }
+
+func (s changesMarks) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	return s.timed.MarkPayment(ctx, id, from, strings.TrimSpace(to))
+}
+
+type marksNothing struct{ *timed }
+
+func (s marksNothing) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	p, err := s.timed.MarkPayment(ctx, id, from, to)
+	if errors.Is(err, tillroute.ErrNotFound) {
+		return pairing.Payment{}, nil
+	}
+	return p, err
+}
+
+// marksAnyway marks whatever the mark was.
+type marksAnyway struct{ *timed }
+
+func (s marksAnyway) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	for {
+		p, err := s.timed.MarkPayment(ctx, id, from, to)
+		if !errors.Is(err, tillroute.ErrConflict) {
+			return p, err
+		}
+		if p, err = s.Payment(ctx, id); err != nil {
+			return p, err
+		}
+		from = p.Mark
+	}
+}
+
+type hidesMark struct{ *timed }
+
+func (s hidesMark) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	p, err := s.timed.MarkPayment(ctx, id, from, to)
+	if errors.Is(err, tillroute.ErrConflict) {
+		err = pairing.Errorf(tillroute.KindConflict, nil, "payment %q is marked otherwise", id)
+	}
+	return p, err
+}
+
+type marksOnce struct{ *timed }
+
+func (s marksOnce) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	if p, err := s.Payment(ctx, id); err == nil && p.Mark != from {
+		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil, "it is marked %q", p.Mark)
+	}
+	return s.timed.MarkPayment(ctx, id, from, to)
+}
+
+type marksDone struct{ *timed }
+
+func (s marksDone) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	if p, err := s.Payment(ctx, id); err == nil && p.State != pairing.Done {
+		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil, "it is %s", p.State)
+	}
+	return s.timed.MarkPayment(ctx, id, from, to)
+}
+
+// claims knows the latest claim of each payment.
+type claims struct {
+	*timed
+
+	mu     sync.Mutex
+	latest map[string]pairing.Claim
+}
+
+func newClaims(s *timed) *claims { return &claims{timed: s, latest: map[string]pairing.Claim{}} }
+
+func (s *claims) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
+	c, ok, err := s.timed.ClaimPayment(ctx, t, owner, lease)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latest[c.Payment.ID] = c
+	return c, ok, err
+}
+
+func (s *claims) of(id string) pairing.Claim {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest[id]
+}
+
+type markingNotes struct{ *claims }
+
+func (s *markingNotes) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	_ = s.RenewClaim(ctx, s.of(id), time.Hour, to)
+	return s.claims.MarkPayment(ctx, id, from, to)
+}
+
+type markingReleases struct{ *claims }
+
+func (s *markingReleases) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	_ = s.ReleaseClaim(ctx, s.of(id))
+	return s.claims.MarkPayment(ctx, id, from, to)
+}
+
+type markingRenews struct{ *claims }
+
+func (s *markingRenews) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	if p, err := s.Payment(ctx, id); err == nil {
+		_ = s.RenewClaim(ctx, s.of(id), time.Hour, p.Note)
+	}
+	return s.claims.MarkPayment(ctx, id, from, to)
+}
+
+// markingFences takes a claim of what is under way away from its worker.
+type markingFences struct{ *timed }
+
+func (s markingFences) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	p, err := s.timed.MarkPayment(ctx, id, from, to)
+	if err == nil && (p.State == pairing.Sending || p.State == pairing.Sent) {
+		s.sleep(2 * time.Hour)
+		_, _, err = s.ClaimPayment(ctx, p.Terminal, "marker", time.Hour)
+	}
+	return p, err
+}
+
+// markingLetsGo no longer holds the queue of what is marked back.
+type markingLetsGo struct {
+	*timed
+
+	mu sync.Mutex
+	at map[pairing.Terminal]bool
+}
+
+func (s *markingLetsGo) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	p, err := s.timed.MarkPayment(ctx, id, from, to)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil && p.State == pairing.Queued {
+		s.at = map[pairing.Terminal]bool{p.Terminal: true}
+	}
+	return p, err
+}
+
+func (s *markingLetsGo) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at[t] {
+		s.sleep(2 * time.Hour)
+	}
+	return s.timed.ClaimPayment(ctx, t, owner, lease)
+}
+
+type finishEndsMark struct{ *timed }
+
+func (s finishEndsMark) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Claim, bool, error) {
+	next, ok, err := s.timed.FinishPayment(ctx, c, r, lease)
+	if p, readErr := s.Payment(ctx, c.Payment.ID); err == nil && readErr == nil {
+		_, err = s.MarkPayment(ctx, p.ID, p.Mark, "")
+	}
+	return next, ok, err
+}
+
+type claimsWithoutMark struct{ *timed }
+
+func (s claimsWithoutMark) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
+	c, ok, err := s.timed.ClaimPayment(ctx, t, owner, lease)
+	c.Payment.Mark = ""
+	return c, ok, err
+}
+
+type noMarkIsAny struct{ *timed }
+
+func (s noMarkIsAny) ListPayments(ctx context.Context, f pairing.Filter, limit int) ([]pairing.Payment, error) {
+	if slices.Equal(f.Marks, []string{""}) {
+		f.Marks = nil
+	}
+	return s.timed.ListPayments(ctx, f, limit)
+}
+
+type listsAnyOutcome struct{ *timed }
+
+func (s listsAnyOutcome) ListPayments(ctx context.Context, f pairing.Filter, limit int) ([]pairing.Payment, error) {
+	f.Outcomes = nil
+	return s.timed.ListPayments(ctx, f, limit)
 }
 
 // losesOrder sometimes takes the second payment of a queue.

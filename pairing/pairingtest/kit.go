@@ -115,7 +115,7 @@ func show(v any) string {
 	case pairing.Payment:
 		return strings.Join([]string{
 			show(v.Request), "seq", fmt.Sprint(v.Seq), show(v.Terminal), fmt.Sprintf("identity %q", v.Identity.Reveal()),
-			fmt.Sprintf("%s note %q", v.State, v.Note), show(v.Handle), show(v.Result), fmt.Sprintf("by %q", v.ResolvedBy),
+			fmt.Sprintf("%s note %q", v.State, v.Note), show(v.Handle), show(v.Result), fmt.Sprintf("by %q mark %q", v.ResolvedBy, v.Mark),
 			"accepted", show(v.AcceptedAt), "sent", show(v.SentAt), "ended", show(v.EndedAt),
 		}, " ")
 	case []pairing.Payment:

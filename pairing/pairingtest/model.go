@@ -205,7 +205,11 @@ func (m *model) resolve(id string, r pairing.Resolution) (pairing.Payment, error
 		return pairing.Payment{}, tillroute.ErrConflict
 	}
 	p.State = pairing.Done
-	p.Result.Outcome, p.Result.Amount, p.Result.Reason, p.ResolvedBy = r.Outcome, r.Amount, r.Reason, r.By
+	p.Result.Outcome, p.Result.Amount, p.ResolvedBy = r.Outcome, r.Amount, r.By
+	if p.Result.Reason != "" {
+		p.Result.Reason += "; "
+	}
+	p.Result.Reason += "resolved by " + r.By + ": " + r.Reason
 	if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
 		p.Result.Amount = p.Amount
 	}
@@ -215,6 +219,18 @@ func (m *model) resolve(id string, r pairing.Resolution) (pairing.Payment, error
 			break
 		}
 	}
+	return p.Payment, nil
+}
+
+func (m *model) mark(id, from, to string) (pairing.Payment, error) {
+	p := m.find(id)
+	switch {
+	case p == nil:
+		return pairing.Payment{}, tillroute.ErrNotFound
+	case p.Mark != from && p.Mark != to:
+		return pairing.Payment{}, tillroute.ErrConflict
+	}
+	p.Mark = to
 	return p.Payment, nil
 }
 

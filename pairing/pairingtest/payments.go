@@ -33,6 +33,7 @@ func paymentTests() []test {
 		{"WithdrawOrClaim", withdrawRace},
 		{"Resolve", resolve},
 		{"ResolveDefaults", resolveDefaults},
+		{"ResolveKeepsReason", resolveKeepsReason},
 		{"ResolveOnlyParked", resolveOnlyParked},
 		{"ResolveOnce", resolveRace},
 	}
@@ -274,6 +275,8 @@ func paymentCopies(k *kit) {
 	p, err := k.store.ResolvePayment(k.Context(), "1", pairing.Resolution{Outcome: tillroute.Declined, By: "a", Reason: "b"})
 	k.ok(err, "resolving")
 	spoil(p, "ResolvePayment")
+	spoil(k.mark("1", "", "told"), "MarkPayment")
+	spoil(k.mark("1", "", "told"), "MarkPayment")
 }
 
 func countAhead(k *kit) {
@@ -337,9 +340,7 @@ func listFilters(k *kit) {
 	} {
 		var want []pairing.Payment
 		for _, p := range all {
-			if p.Seq > f.After && (len(f.States) == 0 || slices.Contains(f.States, p.State)) &&
-				(f.Terminal == pairing.Terminal{} || p.Terminal == f.Terminal) &&
-				(f.Register == pairing.Register{} || p.Register == f.Register) {
+			if matches(f, p) {
 				want = append(want, p)
 			}
 		}
@@ -464,7 +465,7 @@ func resolve(k *kit) {
 	want := parked
 	want.State, want.ResolvedBy, want.EndedAt = pairing.Done, "Zoë", got.EndedAt
 	want.Result.Outcome, want.Result.Amount = tillroute.Approved, dollars("13.75")
-	want.Result.TransactionID, want.Result.Reason = "found", "on the bank statement"
+	want.Result.TransactionID, want.Result.Reason = "found", "no answer; resolved by Zoë: on the bank statement"
 	k.same(got, want, "ResolvePayment ends a parked payment as a person decided, and returns it")
 	k.same(k.payment(parked.ID), want, "ResolvePayment ends a parked payment for good")
 	for _, o := range []tillroute.Outcome{tillroute.Declined, tillroute.Cancelled, tillroute.Failed} {
@@ -486,6 +487,20 @@ func resolveDefaults(k *kit) {
 	got, err = k.store.ResolvePayment(k.Context(), p.ID, pairing.Resolution{Outcome: tillroute.Declined, By: "a", Reason: "b"})
 	k.ok(err, "resolving")
 	k.rule(got.Result.TransactionID == p.Handle.TransactionID, "the transaction of a resolution defaults to what is known", "%q", got.Result.TransactionID)
+}
+
+func resolveKeepsReason(k *kit) {
+	for before, want := range map[string]string{
+		"the poll token has died": "the poll token has died; resolved by Ann: seen on the terminal's journal",
+		"":                        "resolved by Ann: seen on the terminal's journal",
+	} {
+		p := k.parked(pairing.Result{Reason: before})
+		got, err := k.store.ResolvePayment(k.Context(), p.ID, pairing.Resolution{
+			Outcome: tillroute.Declined, By: "Ann", Reason: "seen on the terminal's journal",
+		})
+		k.ok(err, "resolving")
+		k.rule(got.Result.Reason == want, "a resolution keeps the reason that the payment was parked for", "%q, want %q", got.Result.Reason, want)
+	}
 }
 
 func resolveOnlyParked(k *kit) {

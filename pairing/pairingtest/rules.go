@@ -146,6 +146,10 @@ func (k *kit) scene() scene {
 		_, err := s.ResolvePayment(ctx, resolve, pairing.Resolution{Outcome: tillroute.Declined, By: "a", Reason: "b"})
 		return err
 	})
+	add("MarkPayment", func(ctx context.Context, s pairing.Store) error {
+		_, err := s.MarkPayment(ctx, "payment-2", "", "told")
+		return err
+	})
 	add("BeginDelivery", func(ctx context.Context, s pairing.Store) error {
 		_, err := s.BeginDelivery(ctx, "source", "new", nil, long)
 		return err

@@ -81,7 +81,7 @@ func (k *kit) run(bytes []byte, name string) {
 		s.put, s.put, s.deletePairing, s.move,
 		s.accept, s.accept, s.accept, s.accept, s.accept,
 		s.claim, s.claim, s.claim, s.renew, s.save, s.save, s.requeue, s.release, s.finish, s.finish, s.finish,
-		s.withdraw, s.resolve, s.issue, s.redeem, s.redeem, s.begin, s.begin, s.finishDelivery, s.failDelivery,
+		s.withdraw, s.resolve, s.mark, s.mark, s.issue, s.redeem, s.redeem, s.begin, s.begin, s.finishDelivery, s.failDelivery,
 		s.putGrant, s.deleteGrant, s.refresh, s.look,
 	}
 	for i := range 3 { // so that not all payments are refused
@@ -390,6 +390,18 @@ func (s *script) resolve() {
 	s.did(fmt.Sprintf("ResolvePayment %s: %s", id, r.Outcome), showTimeless(got), showTimeless(want), err, wantErr)
 }
 
+func (s *script) mark() {
+	id := s.paymentID()
+	if n := len(s.model.payments); n > 0 && s.choose(4) > 0 {
+		id = s.model.payments[s.choose(n)].ID
+	}
+	marks := []string{"", "telling", "told"}
+	from, to := marks[s.choose(len(marks))], marks[s.choose(len(marks))]
+	got, err := s.store.MarkPayment(s.Context(), id, from, to)
+	want, wantErr := s.model.mark(id, from, to)
+	s.did(fmt.Sprintf("MarkPayment %s from %q to %q", id, from, to), showTimeless(got), showTimeless(want), err, wantErr)
+}
+
 func (s *script) codeText() string { return fmt.Sprintf("%s/%d", s.name, s.choose(5)) }
 
 func (s *script) issue() {
@@ -537,6 +549,24 @@ func (s *script) look() {
 	s.did("CountAhead "+id, fmt.Sprint(ahead), fmt.Sprint(s.model.ahead(p)), err, nil)
 }
 
+// list compares what matches the filter, whose After is zero.
+func (s *script) list(f pairing.Filter) {
+	s.Helper()
+	list, err := s.store.ListPayments(s.Context(), f, 100)
+	var got, want []string
+	for _, p := range list {
+		got = append(got, showTimeless(p))
+	}
+	for _, p := range s.model.payments {
+		p := p.Payment
+		p.Seq = 1 // which the model doesn't know
+		if matches(f, p) {
+			want = append(want, showTimeless(p))
+		}
+	}
+	s.did(fmt.Sprintf("ListPayments %+v", f), strings.Join(got, "\n"), strings.Join(want, "\n"), err, nil)
+}
+
 // audit compares everything.
 func (s *script) audit() {
 	s.Helper()
@@ -546,18 +576,8 @@ func (s *script) audit() {
 		if s.model.ready(t) != nil {
 			wantReady = append(wantReady, t.String())
 		}
-		list, err := s.store.ListPayments(s.Context(), pairing.Filter{Terminal: t}, 100)
-		var want []string
-		for _, p := range s.model.payments {
-			if p.Terminal == t {
-				want = append(want, showTimeless(p.Payment))
-			}
-		}
-		var got []string
-		for _, p := range list {
-			got = append(got, showTimeless(p))
-		}
-		s.did(fmt.Sprintf("ListPayments of %s", t), strings.Join(got, "\n"), strings.Join(want, "\n"), err, nil)
+		s.list(pairing.Filter{Terminal: t})
+		s.list(pairing.Filter{Terminal: t, States: []pairing.State{pairing.Done}, Outcomes: []tillroute.Outcome{tillroute.Approved}, Marks: []string{""}})
 	}
 	list, err := s.store.ReadyTerminals(s.Context(), []string{s.name}, 100)
 	for _, t := range list {

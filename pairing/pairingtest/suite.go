@@ -52,6 +52,7 @@ func groups() []group {
 		{"Pairings", pairingTests()},
 		{"Codes", codeTests()},
 		{"Payments", paymentTests()},
+		{"Marks", markTests()},
 		{"Claims", claimTests()},
 		{"Deliveries", deliveryTests()},
 		{"Tokens", tokenTests()},

@@ -64,7 +64,7 @@ const (
 	selectTurn = "SELECT fence, coalesce(lease_until, not_before), " + openColumns +
 		" FROM payments WHERE provider = ? AND serial = ? AND " + hasTurn
 	// selectNext leaves out what a payment doesn't have before its turn has begun.
-	selectNext = "SELECT fence, " + requestColumns + ", identity, note, accepted_at" +
+	selectNext = "SELECT fence, " + requestColumns + ", identity, note, mark, accepted_at" +
 		" FROM payments WHERE provider = ? AND serial = ? AND " + isOpen + " ORDER BY seq LIMIT 1"
 )
 
@@ -83,6 +83,7 @@ func claim(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease
 			scanRequest(r, &got.Payment)
 			got.Payment.Identity = r.secret()
 			got.Payment.Note = r.text()
+			got.Payment.Mark = r.text()
 			got.Payment.AcceptedAt = r.time()
 		}, selectNext, t.Provider, t.Serial)
 	}

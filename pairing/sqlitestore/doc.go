@@ -39,7 +39,12 @@
 //
 //	SELECT seq, id, state, provider, serial, note FROM payments WHERE state IN ('queued', 'sending', 'sent');
 //	SELECT seq, id, amount, currency, reason FROM payments WHERE state = 'unknown';
+//	SELECT seq, id, charged, currency FROM payments WHERE seq > 0 AND outcome = 'approved' AND mark = '';
 //	SELECT * FROM pairings WHERE unpaired_at IS NULL;
+//
+// What is open or waits for a person has an index. Everything else, such as approved payments without a mark, is
+// looked for in the history, in the order of seq: begin after a seq that was looked at before (After in
+// [pairing.Filter]) once there are millions. An index on marks would make every payment slower for it.
 //
 // Don't write to it: payments that wait for a person are resolved through the router.
 package sqlitestore

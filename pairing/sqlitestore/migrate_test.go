@@ -2,11 +2,13 @@ package sqlitestore
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -135,8 +137,98 @@ func TestManyOpenANewFileAtOnce(t *testing.T) {
 	var applied int64
 	_, err := stores[0].read(t.Context(), func(r *row) { applied = r.int() }, "SELECT count(*) FROM migrations")
 	require.NoError(t, err)
-	require.EqualValues(t, 1, applied)
+	require.EqualValues(t, len(schemas(t)), applied)
 	for _, s := range stores {
 		require.NoError(t, s.Close())
 	}
+}
+
+// schemas returns the names of the migrations.
+func schemas(t *testing.T) []string {
+	t.Helper()
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	require.NoError(t, err)
+	return names
+}
+
+// atVersion makes a database of an older version, and returns a connection such as a program of that version has.
+func atVersion(t *testing.T, path string, version int) *conn {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	c := other(t, path)
+	require.NoError(t, c.begin(t.Context()))
+	_, err := schemaVersion(t.Context(), c)
+	require.NoError(t, err)
+	for i, name := range schemas(t)[:version] {
+		require.NoError(t, apply(t.Context(), c, int64(i)+1, name))
+	}
+	require.NoError(t, c.commit(t.Context()))
+	return c
+}
+
+// rows returns the payments as a database has them, in the columns that are given.
+func rows(t *testing.T, c *conn, columns []string) (list []string) {
+	t.Helper()
+	_, err := c.query(t.Context(), func(r *row) { list = append(list, r.text()) },
+		"SELECT quote("+strings.Join(columns, ") || ',' || quote(")+") FROM payments ORDER BY seq")
+	require.NoError(t, err)
+	return list
+}
+
+func TestPaymentsFromBeforeThereWereMarks(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "test.db")
+	old := atVersion(t, path, 1)
+	const insert = "INSERT INTO payments (id, provider, serial, state, outcome, withdrawn, fence, owner, lease_until, not_before, ended_at," +
+		" note, handle_token, charged, receipt, reason, resolved_by," +
+		" system, account, register, kind, amount, currency, data, identity, accepted_at) VALUES "
+	const request = ", 'xseries', 'acme', '1', 'purchase', '12.50', 'NZD', x'00ff', 'identity', '2026-01-02T03:04:05.678Z')"
+	const past, future = "'2026-01-02T03:04:06.000Z'", "'9999-01-01T00:00:00.000Z'"
+	for _, p := range []string{
+		"('queued', 'p', '1', 'queued', 'unknown', 0, 0, '', NULL, NULL, NULL, '', '', '0', '', '', ''",
+		"('queued again', 'p', '2', 'queued', 'unknown', 0, 1, 'w', NULL, " + future + ", NULL, 'busy', '', '0', '', '', ''",
+		"('sending', 'p', '3', 'sending', 'unknown', 0, 1, 'w', " + past + ", NULL, NULL, '', '', '0', '', '', ''",
+		"('sent', 'p', '4', 'sent', 'unknown', 0, 2, 'w', " + future + ", NULL, NULL, 'note', 's3cret', '0', '', '', ''",
+		"('parked', 'p', '1', 'unknown', 'unknown', 0, 1, 'w', NULL, NULL, " + past + ", '', 's3cret', '0', '', 'no answer', ''",
+		"('approved', 'p', '1', 'done', 'approved', 0, 1, 'w', NULL, NULL, " + past + ", '', 's3cret', '13.75', 'receipt', '', ''",
+		"('declined', 'p', '1', 'done', 'declined', 0, 1, 'w', NULL, NULL, " + past + ", '', 's3cret', '0', '', 'no money', ''",
+		"('withdrawn', 'p', '1', 'done', 'cancelled', 1, 0, '', NULL, NULL, " + past + ", '', '', '0', '', 'gone', ''",
+		"('resolved', 'p', '1', 'done', 'approved', 0, 1, 'w', NULL, NULL, " + past + ", '', 's3cret', '12.50', '', 'seen', 'Ann'",
+	} {
+		run(t, old, insert+p+request)
+	}
+	var columns []string
+	_, err := old.query(t.Context(), func(r *row) { columns = append(columns, r.text()) }, "SELECT name FROM pragma_table_info('payments')")
+	require.NoError(t, err)
+	before := rows(t, old, columns)
+
+	s, err := Open(t.Context(), Config{Path: path})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.Equal(t, before, rows(t, old, columns))
+	run(t, old, insert+"('late', 'p', '5', 'queued', 'unknown', 0, 0, '', NULL, NULL, NULL, '', '', '0', '', '', ''"+request)
+	list, err := s.ListPayments(t.Context(), pairing.Filter{Marks: []string{""}}, 100)
+	require.NoError(t, err)
+	require.Len(t, list, 10)
+	for _, p := range list {
+		state := p.State
+		p, err = s.MarkPayment(t.Context(), p.ID, "", "told")
+		require.NoError(t, err)
+		require.Equal(t, "told", p.Mark)
+		require.Equal(t, state, p.State)
+	}
+	require.Equal(t, before, rows(t, old, columns)[:9])
+
+	for _, c := range []struct {
+		serial, id string
+		fence      int64
+	}{{"1", "queued", 1}, {"2", "", 0}, {"3", "sending", 2}, {"4", "", 0}, {"5", "late", 1}} {
+		claim, _, err := s.ClaimPayment(t.Context(), pairing.Terminal{Provider: "p", Serial: c.serial}, "worker", time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, c.id, claim.Payment.ID)
+		require.Equal(t, c.fence, claim.Fence)
+		require.Equal(t, c.id != "", claim.Payment.Mark == "told")
+	}
+	_, err = s.ResolvePayment(t.Context(), "parked", pairing.Resolution{Outcome: tillroute.Approved, By: "Ann", Reason: "seen"})
+	require.NoError(t, err)
 }

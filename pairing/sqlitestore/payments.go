@@ -2,7 +2,6 @@ package sqlitestore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"database/sql/driver"
 	"encoding/json"
@@ -23,7 +22,7 @@ const (
 const (
 	requestColumns = "seq, id, system, account, register, kind, amount, currency, reference, data"
 	openColumns    = requestColumns +
-		", provider, serial, identity, state, note, accepted_at, sent_at," +
+		", provider, serial, identity, state, note, mark, accepted_at, sent_at," +
 		" handle_transaction_id, handle_token, handle_serial"
 	paymentColumns = openColumns + ", ended_at, outcome, charged, surcharge, tip," +
 		" transaction_id, auth_code, acquirer, card_type, card_number, receipt, reason, resolved_by"
@@ -49,6 +48,7 @@ func scanOpen(r *row) (p pairing.Payment) {
 	p.Identity = r.secret()
 	p.State = pairing.State(r.text())
 	p.Note = r.text()
+	p.Mark = r.text()
 	p.AcceptedAt = r.time()
 	p.SentAt = r.time()
 	p.Handle.TransactionID = r.text()
@@ -185,13 +185,24 @@ func listPayments(f pairing.Filter, limit int) (query string, args []driver.Valu
 		b.WriteString(" WHERE seq > ?")
 	}
 	args = append(args, f.After)
-	if len(f.States) > 0 {
-		states, err := json.Marshal(f.States)
+	for _, among := range []struct {
+		column string
+		values any
+		some   bool
+	}{
+		{"state", f.States, len(f.States) > 0},
+		{"outcome", f.Outcomes, len(f.Outcomes) > 0},
+		{"mark", f.Marks, len(f.Marks) > 0},
+	} {
+		if !among.some {
+			continue
+		}
+		values, err := json.Marshal(among.values)
 		if err != nil {
 			return "", nil, err
 		}
-		b.WriteString(" AND state IN (SELECT value FROM json_each(?))")
-		args = append(args, string(states))
+		b.WriteString(" AND " + among.column + " IN (SELECT value FROM json_each(?))")
+		args = append(args, string(values))
 	}
 	if f.Terminal != (pairing.Terminal{}) {
 		b.WriteString(" AND provider = ? AND serial = ?")
@@ -258,13 +269,30 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 			return p, pairing.Errorf(tillroute.KindConflict, nil,
 				"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
 		}
-		p.Result.Outcome, p.Result.Amount, p.Result.Reason, p.ResolvedBy = r.Outcome, r.Amount, r.Reason, r.By
-		if r.Outcome == tillroute.Approved && r.Amount.IsZero() {
-			p.Result.Amount = p.Amount
-		}
-		p.Result.TransactionID = cmp.Or(r.TransactionID, p.Result.TransactionID, p.Handle.TransactionID)
+		p.Result, p.ResolvedBy = r.Result(p), r.By
 		p.State, p.EndedAt = pairing.Done, c.now
 		_, err = end(ctx, c, ending{result: p.Result, resolvedBy: p.ResolvedBy}, "seq = ?", p.Seq)
+		return p, err
+	})
+}
+
+// MarkPayment replaces the payment's mark if it is from.
+func (s *Store) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
+	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Payment, error) {
+		p, ok, err := find(ctx, c, id)
+		switch {
+		case err != nil:
+			return p, err
+		case !ok:
+			return p, noPayment(id)
+		case p.Mark == to:
+			return p, nil
+		case p.Mark != from:
+			return p, pairing.Errorf(tillroute.KindConflict, nil,
+				"payment %q is marked %q and not %q: look at what has become of it", id, p.Mark, from)
+		}
+		p.Mark = to
+		_, err = c.exec(ctx, "UPDATE payments SET mark = ? WHERE seq = ?", to, p.Seq)
 		return p, err
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -32,6 +33,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		require.NoError(t, err)
 		return query
 	}
+	unmarked, _, err := listPayments(pairing.Filter{
+		States: []pairing.State{pairing.Done}, Outcomes: []tillroute.Outcome{tillroute.Approved}, Marks: []string{""},
+	}, 1)
+	require.NoError(t, err)
 	for _, c := range []struct {
 		name, query string
 		uses        []string
@@ -51,6 +56,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"move", moveStatement, []string{"payments_open (provider=? AND serial=?)"}},
 		{"list open", list(pairing.Queued, pairing.Sent), []string{"payments_open"}},
 		{"list parked", list(pairing.Parked), []string{"payments_unknown"}},
+		{"list unmarked", unmarked, []string{"INTEGER PRIMARY KEY (rowid>?)"}},
 		{"list after", list(), []string{"INTEGER PRIMARY KEY (rowid>?)"}},
 	} {
 		got := plan(t, s.group.conn, c.query)

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/testserver"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/sqlitestore"
+	"github.com/tillroute/tillroute/smartconnect"
+	"github.com/tillroute/tillroute/xseries"
+	"github.com/tillroute/tillroute/xseries/gateway"
+)
+
+const (
+	// pollInterval is shorter than the vendor allows: the simulated one is on this machine.
+	pollInterval = 300 * time.Millisecond
+	// lease is short, so that a demo that was killed goes on soon after it is started again.
+	lease = 4 * time.Second
+	// stopTime is how long answers that are under way may take at the end.
+	stopTime = 3 * time.Second
+)
+
+// demo is the gateway, and the simulated world around it.
+type demo struct {
+	url     string // of the page with the till and the terminals
+	world   *testserver.Systems
+	gateway *gateway.Handler
+	router  *pairing.Router
+
+	store  pairing.Store
+	server *http.Server
+	group  sync.WaitGroup
+	failed chan error
+	end    context.CancelFunc
+}
+
+// start opens the database and starts everything. What runs ends with stop.
+func start(ctx context.Context, addr, db string, stderr io.Writer) (*demo, error) {
+	pageAt, gatewayAt, err := listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	d := &demo{url: "http://" + pageAt.Addr().String() + "/", failed: make(chan error, 3)} //nolint:mnd // one for each that runs.
+	fail := func(err error) (*demo, error) {
+		_, _ = pageAt.Close(), gatewayAt.Close()
+		return nil, err
+	}
+	d.world = testserver.New(testserver.Options{
+		PublicURL:    "http://" + pageAt.Addr().String(),
+		StateFile:    strings.TrimSuffix(db, ".db") + ".simulated.json",
+		SmartConnect: testserver.SmartConnectOptions{MinPoll: pollInterval / 2}, //nolint:mnd // half is far enough off.
+	})
+	if err := d.world.Load(); err != nil {
+		return fail(err)
+	}
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	if d.store, err = sqlitestore.Open(ctx, sqlitestore.Config{Path: db}); err != nil {
+		return fail(err)
+	}
+	if err := d.build("http://"+gatewayAt.Addr().String()+"/xseries", logger); err != nil {
+		_ = d.store.Close()
+		return fail(err)
+	}
+	d.run(ctx, pageAt, gatewayAt)
+	return d, nil
+}
+
+// listen opens two ports: the till is one origin of the web, and the gateway another, as they would be.
+func listen(ctx context.Context, addr string) (pageAt, gatewayAt net.Listener, err error) {
+	var config net.ListenConfig
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("-addr %q is not host:port: %w", addr, err)
+	}
+	if pageAt, err = config.Listen(ctx, "tcp", addr); err != nil {
+		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", addr, err)
+	}
+	next := "0"
+	if n, err := strconv.Atoi(port); err == nil && n > 0 {
+		next = strconv.Itoa(n + 1)
+	}
+	if gatewayAt, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, next)); err != nil {
+		_ = pageAt.Close()
+		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", net.JoinHostPort(host, next), err)
+	}
+	return pageAt, gatewayAt, nil
+}
+
+// build makes what a payment company would run, from the public packages alone.
+func (d *demo) build(address string, logger *slog.Logger) error {
+	at := d.world.Describe()
+	terminals, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "John Doe's Coffee Shop",
+		VendorName:   "Tillroute",
+		Currency:     at.SmartConnect.Currency,
+		BaseURL:      at.SmartConnect.BaseURL, // leave it out for the real one
+		PollInterval: pollInterval,
+	})
+	if err != nil {
+		return err
+	}
+	d.router, err = pairing.New(pairing.Config{
+		Store:     d.store,
+		Drivers:   map[string]pairing.Driver{smartconnect.Provider: smartconnect.NewDriver(terminals)},
+		Lease:     lease,
+		BusyDelay: time.Second,
+		Logger:    logger,
+	})
+	if err != nil {
+		return err
+	}
+	d.gateway, err = gateway.New(gateway.Config{
+		Router: d.router,
+		Tokens: d.store,
+		OAuth: xseries.OAuth{
+			ClientID:     at.XSeries.ClientID,
+			ClientSecret: tillroute.Secret(at.XSeries.ClientSecret),
+			AuthorizeURL: at.XSeries.AuthorizeURL, // leave these two out for the real ones
+			BaseURL:      at.XSeries.BaseURL,
+		},
+		URL: address,
+		// A key of your own is 32 random bytes that you keep. This one has to be the same after a restart, and guards nothing.
+		Key:               key(at.XSeries.ClientSecret),
+		Provider:          smartconnect.Provider,
+		CashierMayResolve: true,
+		Support:           "A demonstration: the store, the terminals and the money are simulated.",
+		// The simulated till isn't on the vendor's domain.
+		Stores: map[string]string{strings.TrimRight(d.url, "/"): at.XSeries.DomainPrefix},
+		Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	d.world.XSeries.SetGatewayURL(d.gateway.GatewayURL())
+	d.world.SetLinks("Tillroute: a till and its terminals", testserver.Link{Text: "Pair terminals", URL: d.gateway.PairingURL()})
+	return nil
+}
+
+func key(seed string) tillroute.Secret {
+	sum := sha256.Sum256([]byte("demonstration " + seed))
+	return tillroute.Secret(hex.EncodeToString(sum[:]))
+}
+
+// run starts what runs.
+func (d *demo) run(ctx context.Context, pageAt, gatewayAt net.Listener) {
+	ctx, d.end = context.WithCancel(ctx)
+	d.server = &http.Server{Handler: d.gateway, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	d.server.RegisterOnShutdown(d.gateway.Close)
+	d.group.Go(func() { d.failed <- d.world.Serve(ctx, pageAt) })
+	d.group.Go(func() { d.failed <- d.router.Run(ctx) })
+	d.group.Go(func() { d.failed <- d.server.Serve(gatewayAt) })
+}
+
+// wait waits until ctx ends, or something that should run doesn't.
+func (d *demo) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-d.failed:
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to end.
+		}
+		return err
+	}
+}
+
+// stop ends everything, the database last.
+func (d *demo) stop() error {
+	grace, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	err := d.server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = d.server.Close()
+	}
+	d.end()
+	d.group.Wait()
+	return errors.Join(err, d.store.Close())
+}

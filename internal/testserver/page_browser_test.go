@@ -1,0 +1,138 @@
+package testserver
+
+import (
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute/internal/browsertest"
+)
+
+// openTerminals opens the terminals' page on systems whose clock stands still.
+func openTerminals(t *testing.T, path string) (*till, *rig) {
+	t.Helper()
+	tab := browsertest.Open(t, "status of 400", "status of 409")
+	r := newRig(t, Options{})
+	w := &till{t: t, Systems: r.Systems, tab: tab}
+	w.visit(path)
+	return w, r
+}
+
+// shows waits until a terminal's screen is in a state and contains the texts.
+func (w *till) shows(id, state string, parts ...string) {
+	w.t.Helper()
+	w.until("document.querySelector(`[data-terminal='" + id + "']`).dataset.state === `" + state + "`")
+	for _, part := range parts {
+		w.until("document.querySelector(`[data-terminal='" + id + "'] .screen`).innerText.includes(`" + part + "`)")
+	}
+}
+
+// at presses buttons of a terminal.
+func (w *till) at(id string, actions ...string) {
+	w.t.Helper()
+	for _, action := range actions {
+		w.press("[data-terminal='" + id + "'] [data-action=" + action + "]")
+	}
+}
+
+func TestTerminalsInABrowser(t *testing.T) {
+	const one, two = "7070714000", "7070714001"
+	w, r := openTerminals(t, "/terminals")
+	w.shows(one, "idle", "Ready")
+	w.at(one, "code")
+	code := r.SmartConnect.Device(one).State().PairingCode
+	w.shows(one, "code", code[:4]+" "+code[4:])
+	w.at(one, "code")
+	w.until("!document.querySelector('.screen').innerText.includes('" + code[:4] + " " + code[4:] + "')")
+	r.clock.move(time.Hour)
+	w.shows(one, "expired", "Pairing code expired")
+	r.pair("r1", one)
+	w.until("document.querySelector('[data-part=paired]').innerText.includes('Main Register')")
+
+	r.post("r1", "Card.Purchase", "AmountTotal", "1250")
+	w.shows(one, "busy", "Purchase", "NZD 12.50", "Present card")
+	w.shows(two, "idle")
+	w.at(one, "approve")
+	w.shows(one, "idle", "Approved: Purchase 12.50")
+	w.until("document.querySelector('#charges').innerText.includes('12.50')")
+
+	for action, verdict := range map[string]string{"decline": "Declined", "cancel": "Cancelled"} {
+		r.post("r1", "Card.Refund", "AmountTotal", "300")
+		w.shows(one, "busy", "Refund", "NZD 3.00")
+		w.at(one, action)
+		w.shows(one, "idle", verdict+": Refund 3.00")
+	}
+	require.Len(t, r.SmartConnect.Charges(), 1)
+
+	r.post("r1", "Card.Purchase", "AmountTotal", "1000")
+	w.shows(one, "busy")
+	w.press("[data-terminal='" + one + "'] summary")
+	w.typeInto("[data-terminal='"+one+"'] [data-part=surcharge]", "0.15")
+	w.typeInto("[data-terminal='"+one+"'] [data-part=tip]", "2")
+	w.at(one, "extras")
+	w.shows(one, "idle", "Approved: Purchase 12.15")
+	w.until("document.querySelector('#charges').innerText.includes('asked 10.00')")
+	require.Zero(t, r.SmartConnect.Device(one).State().Settings.TipCents, "for one approval")
+
+	r.post("r1", "Card.Purchase", "AmountTotal", "700")
+	w.at(one, "plug")
+	w.shows(one, "busy", "No connection")
+	require.False(t, r.SmartConnect.Device(one).State().Plugged)
+	w.at(one, "approve")
+	w.shows(one, "offline", "No connection", "Approved: Purchase 7.00")
+	w.at(one, "plug")
+	w.shows(one, "idle")
+	require.True(t, r.SmartConnect.Device(one).State().Plugged)
+
+	w.at(one, "decline")
+	w.until("document.querySelector('[data-part=note]').innerText.includes('nothing on the screen')")
+	w.run(chromedp.SetValue("[data-terminal='"+one+"'] [data-setting=slow]", "15000", chromedp.ByQuery),
+		chromedp.Evaluate(`(document.querySelector("[data-setting=slow]").dispatchEvent(new Event("change", {bubbles: true})), true)`, nil))
+	require.Eventually(t, func() bool { return r.SmartConnect.Device(one).State().Settings.SlowMS == 15000 }, 10*time.Second, time.Millisecond)
+	w.press("[data-terminal='" + one + "'] [data-part=registers] button")
+	w.until("document.querySelector('[data-part=paired]').innerText.includes('No register is paired')")
+}
+
+// A page that is painted again while nothing happens would lose a selection, and be read out again and again.
+func TestTerminalsAreNotRedrawnForNothing(t *testing.T) {
+	w, _ := openTerminals(t, "/terminals/7070714001")
+	w.shows("7070714001", "idle")
+	script[bool](w, `(window.changes = 0, window.calls = 0,
+		new MutationObserver((list) => { window.changes += list.length; }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true}),
+		new PerformanceObserver((list) => { window.calls += list.getEntries().length; }).observe({type: "resource"}), true)`)
+	w.until("window.calls >= 6")
+	require.Zero(t, script[int](w, "window.changes"))
+}
+
+func TestPagesFitTheScreen(t *testing.T) {
+	w := openTill(t, browsertest.Open(t), "/")
+	for _, width := range []int64{320, 768, 1280} {
+		w.run(browsertest.Size(width, 900))
+		name := map[int64]string{320: "-320", 768: "-768", 1280: "-1280"}[width]
+		fits := func(page string) {
+			require.True(t, script[bool](w, "document.documentElement.scrollWidth <= window.innerWidth"), "%s at %d pixels", page, width)
+			browsertest.Screenshot(t, w.tab, page+name)
+		}
+		w.visit("/")
+		w.sell("10002", "10003", "10003")
+		w.at("7070714000", "code")
+		w.shows("7070714000", "code")
+		fits("start")
+		w.pay()
+		w.inGateway("print")
+		w.until("!document.querySelector('#slip').hidden")
+		w.inGateway("show")
+		w.until("!document.querySelector('#close').hidden")
+		require.True(t, script[bool](w, "document.querySelector('#modal').scrollWidth <= document.querySelector('#modal').clientWidth"))
+		fits("modal")
+		w.inGateway("accept")
+		w.says("The sale is closed.")
+		w.press("#messages summary", "#settings summary")
+		fits("till-log")
+		w.visit("/terminals")
+		w.press("[data-terminal='7070714000'] summary")
+		fits("terminals")
+	}
+}

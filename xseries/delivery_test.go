@@ -1,0 +1,379 @@
+package xseries_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/memstore"
+	"github.com/tillroute/tillroute/xseries"
+)
+
+// receiving is a handler of webhooks and what it handled.
+type receiving struct {
+	http.Handler
+
+	mu      sync.Mutex
+	handled []xseries.Delivery
+	// fail is what handling returns, panics is what it panics with.
+	fail   error
+	panics any
+}
+
+func (v *receiving) got() []xseries.Delivery {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return append([]xseries.Delivery(nil), v.handled...)
+}
+
+func receive(t *testing.T, deliveries pairing.Deliveries, changes ...func(*xseries.WebhookConfig)) *receiving {
+	t.Helper()
+	v := &receiving{}
+	config := xseries.WebhookConfig{
+		Secrets: []tillroute.Secret{vectorSecret}, Deliveries: deliveries,
+		Handle: func(_ context.Context, d xseries.Delivery) error {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.panics != nil {
+				panic(v.panics)
+			}
+			if v.fail != nil {
+				return v.fail
+			}
+			v.handled = append(v.handled, d)
+			return nil
+		},
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	var err error
+	v.Handler, err = xseries.NewWebhookHandler(config)
+	require.NoError(t, err)
+	return v
+}
+
+func form(payload string, more ...string) string {
+	values := url.Values{"payload": {payload}}
+	for i := 0; i < len(more); i += 2 {
+		values.Set(more[i], more[i+1])
+	}
+	return values.Encode()
+}
+
+// post delivers a body that is signed.
+func post(handler http.Handler, body string) *httptest.ResponseRecorder {
+	return send(handler, http.MethodPost, strings.NewReader(body), signed(hex.EncodeToString(sum(vectorSecret, body))))
+}
+
+func send(handler http.Handler, method string, body io.Reader, header http.Header) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(context.Background(), method, "/hooks", body)
+	r.Header = header.Clone()
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w
+}
+
+func TestWebhookIsHandledOnce(t *testing.T) {
+	v := receive(t, memstore.New(memstore.Config{}))
+	body := form(`{"id":"s1","version":6220894162,"status":"CLOSED"}`, "type", "sale.update", "domain_prefix", "acme", "environment", "prod", "extra", "1")
+	for range 3 {
+		w := post(v, body)
+		require.Equal(t, http.StatusNoContent, w.Code)
+		require.Empty(t, w.Body.String())
+	}
+	require.Equal(t, []xseries.Delivery{{
+		Type: xseries.SaleUpdate, DomainPrefix: "acme", Environment: "prod", Payload: []byte(`{"id":"s1","version":6220894162,"status":"CLOSED"}`),
+		ID: "s1", Version: "6220894162",
+		Form: url.Values{
+			"payload": {`{"id":"s1","version":6220894162,"status":"CLOSED"}`}, "type": {"sale.update"}, "domain_prefix": {"acme"},
+			"environment": {"prod"}, "extra": {"1"},
+		},
+	}}, v.got())
+}
+
+func TestWebhooksAreToldApart(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for name, test := range map[string]struct {
+		bodies []string
+		want   int
+	}{
+		"the same, signed anew with another field": {[]string{form(`{"id":"1","version":1}`), form(`{"id":"1","version":1}`, "environment", "x")}, 1},
+		"versions":                     {[]string{form(`{"id":"1","version":1}`), form(`{"id":"1","version":2}`)}, 2},
+		"ids":                          {[]string{form(`{"id":"1","version":1}`), form(`{"id":"2","version":1}`)}, 2},
+		"types":                        {[]string{form(`{"id":"1","version":1}`, "type", "a"), form(`{"id":"1","version":1}`, "type", "b")}, 2},
+		"stores":                       {[]string{form(`{"id":"1","version":1}`, "domain_prefix", "a"), form(`{"id":"1","version":1}`, "domain_prefix", "b")}, 2},
+		"the same version with news":   {[]string{form(`{"id":"1","version":1,"n":1}`), form(`{"id":"1","version":1,"n":2}`), form(`{"id":"1","version":1,"n":2}`)}, 2},
+		"no version":                   {[]string{form(`{"id":"1","n":1}`), form(`{"id":"1","n":2}`), form(`{"id":"1","n":1}`)}, 2},
+		"no id":                        {[]string{form(`{"version":1,"n":1}`), form(`{"version":1,"n":2}`)}, 2},
+		"no version, types":            {[]string{form(`{"id":"1"}`, "type", "a"), form(`{"id":"1"}`, "type", "b")}, 2},
+		"a list":                       {[]string{form(`[1]`), form(`[2]`), form(`[2]`)}, 2},
+		"a version twice":              {[]string{form(`{"id":"1","version":1,"version":2}`), form(`{"id":"1","version":1,"version":3}`)}, 2},
+		"a very long id":               {[]string{form(`{"id":"` + long + `1","version":1}`), form(`{"id":"` + long + `2","version":1}`)}, 2},
+		"large versions, not as float": {[]string{form(`{"id":"1","version":9007199254740993}`), form(`{"id":"1","version":9007199254740992}`)}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := receive(t, memstore.New(memstore.Config{}))
+			for _, body := range test.bodies {
+				require.Equal(t, http.StatusNoContent, post(v, body).Code)
+			}
+			require.Len(t, v.got(), test.want)
+		})
+	}
+}
+
+func TestWebhookSourcesAreIndependent(t *testing.T) {
+	store := memstore.New(memstore.Config{})
+	one := receive(t, store)
+	two := receive(t, store, func(c *xseries.WebhookConfig) { c.Source = "stock" })
+	three := receive(t, store)
+	for _, v := range []*receiving{one, two, three} {
+		require.Equal(t, http.StatusNoContent, post(v, form(`{"id":"1","version":1}`)).Code)
+	}
+	require.Len(t, one.got(), 1)
+	require.Len(t, two.got(), 1)
+	require.Empty(t, three.got())
+}
+
+func TestWebhookThatIsNotTheVendors(t *testing.T) {
+	v := receive(t, memstore.New(memstore.Config{}))
+	body := form(`{"id":"1","version":1}`)
+	for name, header := range map[string]http.Header{
+		"unsigned": {}, "another secret": signed(hex.EncodeToString(sum("another", body))), "another body": signed(vectorHex),
+	} {
+		w := send(v, http.MethodPost, strings.NewReader(body), header)
+		require.Equal(t, http.StatusUnauthorized, w.Code, name)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut} {
+		w := send(v, method, http.NoBody, signed(emptyHex))
+		require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+		require.Equal(t, http.MethodPost, w.Header().Get("Allow"))
+	}
+	require.Empty(t, v.got())
+}
+
+// brokenDeliveries is a store that fails in one of its methods.
+type brokenDeliveries struct {
+	*memstore.Store
+
+	begin, finish, forget error
+}
+
+func (b *brokenDeliveries) BeginDelivery(
+	ctx context.Context, source, key string, hash []byte, lease time.Duration,
+) (pairing.Delivery, error) {
+	if b.begin != nil {
+		return pairing.Delivery{}, b.begin
+	}
+	return b.Store.BeginDelivery(ctx, source, key, hash, lease)
+}
+
+func (b *brokenDeliveries) FinishDelivery(ctx context.Context, d pairing.Delivery, answer []byte) error {
+	if b.finish != nil {
+		return b.finish
+	}
+	return b.Store.FinishDelivery(ctx, d, answer)
+}
+
+func (b *brokenDeliveries) FailDelivery(ctx context.Context, d pairing.Delivery) error {
+	if b.forget != nil {
+		return b.forget
+	}
+	return b.Store.FailDelivery(ctx, d)
+}
+
+func TestWebhookFaultsOfOursAreDeliveredAgain(t *testing.T) {
+	down := pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")
+	body := form(`{"id":"1","version":1}`)
+	for name, fault := range map[string]struct {
+		breaks, mends func(*receiving, *brokenDeliveries)
+	}{
+		"an error": {
+			func(v *receiving, _ *brokenDeliveries) { v.fail = errors.New("not now") }, func(v *receiving, _ *brokenDeliveries) { v.fail = nil },
+		},
+		"an error that looks like a signature's": {
+			func(v *receiving, _ *brokenDeliveries) { v.fail = xseries.ErrSignature }, func(v *receiving, _ *brokenDeliveries) { v.fail = nil },
+		},
+		"a panic": {
+			func(v *receiving, _ *brokenDeliveries) { v.panics = "oh" }, func(v *receiving, _ *brokenDeliveries) { v.panics = nil },
+		},
+		"an aborting panic": {
+			func(v *receiving, _ *brokenDeliveries) { v.panics = http.ErrAbortHandler }, func(v *receiving, _ *brokenDeliveries) { v.panics = nil },
+		},
+		"a store that is down": {
+			func(_ *receiving, b *brokenDeliveries) { b.begin = down }, func(_ *receiving, b *brokenDeliveries) { b.begin = nil },
+		},
+		"a store that says conflict whatever the key": {
+			func(_ *receiving, b *brokenDeliveries) { b.begin = pairing.Errorf(tillroute.KindConflict, nil, "odd") },
+			func(_ *receiving, b *brokenDeliveries) { b.begin = nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &brokenDeliveries{Store: memstore.New(memstore.Config{})}
+			v := receive(t, store)
+			fault.breaks(v, store)
+			for range 2 {
+				w := post(v, body)
+				require.Equal(t, http.StatusServiceUnavailable, w.Code)
+				require.NotEmpty(t, w.Header().Get("Retry-After"))
+			}
+			require.Empty(t, v.got())
+			fault.mends(v, store)
+			require.Equal(t, http.StatusNoContent, post(v, body).Code)
+			require.Len(t, v.got(), 1)
+		})
+	}
+}
+
+func TestWebhookThatWasHandledNeedNotComeAgain(t *testing.T) {
+	var log bytes.Buffer
+	store := &brokenDeliveries{Store: memstore.New(memstore.Config{}), finish: pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")}
+	v := receive(t, store, func(c *xseries.WebhookConfig) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	require.Equal(t, http.StatusNoContent, post(v, form(`{"id":"1","version":1}`)).Code)
+	require.Len(t, v.got(), 1)
+	require.Contains(t, log.String(), "the disk is gone")
+}
+
+func TestWebhookIsFreeAgainAfterItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &brokenDeliveries{Store: memstore.New(memstore.Config{}), forget: pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")}
+		v := receive(t, store)
+		v.fail = errors.New("not now")
+		body := form(`{"id":"1","version":1}`)
+		require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code)
+		v.fail = nil
+		require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code, "nobody knows that it failed")
+		time.Sleep(time.Minute)
+		require.Equal(t, http.StatusNoContent, post(v, body).Code)
+	})
+}
+
+func TestWebhookThatCannotBeReadIsDeliveredAgain(t *testing.T) {
+	v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) { c.MaxBody = 100 })
+	for name, body := range map[string]string{
+		"empty": "", "no payload": "other=1", "no JSON": form("<p>"), "two": "payload=1&payload=2", "no form": "%zz", "too large": form(`"` + strings.Repeat("x", 100) + `"`),
+	} {
+		require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code, name)
+	}
+	w := send(v, http.MethodPost, io.MultiReader(strings.NewReader("payload="), brokenReader{}), signed(vectorHex))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Empty(t, v.got())
+	require.Equal(t, http.StatusNoContent, post(v, form(`"as large as it may be"`)).Code)
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestWebhookThatIsBeingHandledIsDeliveredAgain(t *testing.T) {
+	begun, proceed := make(chan struct{}), make(chan struct{})
+	v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
+		c.Handle = func(context.Context, xseries.Delivery) error {
+			close(begun)
+			<-proceed
+			return nil
+		}
+	})
+	body := form(`{"id":"1","version":1}`)
+	var first sync.WaitGroup
+	first.Go(func() { assert.Equal(t, http.StatusNoContent, post(v, body).Code) })
+	<-begun
+	require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code, "who says that it is handled must know")
+	close(proceed)
+	first.Wait()
+	require.Equal(t, http.StatusNoContent, post(v, body).Code)
+}
+
+func TestWebhookHandlerIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for timeout, want := range map[time.Duration]time.Duration{0: 4 * time.Second, time.Second: time.Second} {
+			v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
+				c.Timeout = timeout
+				c.Handle = func(ctx context.Context, _ xseries.Delivery) error {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+			})
+			start := time.Now()
+			require.Equal(t, http.StatusServiceUnavailable, post(v, form(`{"id":"1","version":1}`)).Code)
+			require.Equal(t, want, time.Since(start))
+		}
+		// A handler that is too slow for its context and succeeds all the same has succeeded.
+		slow := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
+			c.Handle = func(context.Context, xseries.Delivery) error {
+				time.Sleep(6 * time.Second)
+				return nil
+			}
+		})
+		body := form(`{"id":"1","version":1}`)
+		require.Equal(t, http.StatusNoContent, post(slow, body).Code)
+		start := time.Now()
+		require.Equal(t, http.StatusNoContent, post(slow, body).Code)
+		require.Zero(t, time.Since(start), "it was written down")
+	})
+}
+
+func TestWebhookIsHandledThoughTheStoreHungUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
+		c.Handle = func(ctx context.Context, _ xseries.Delivery) error {
+			cancel()
+			return ctx.Err()
+		}
+	})
+	body := form(`{"id":"1","version":1}`)
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(body))
+	r.Header = signed(hex.EncodeToString(sum(vectorSecret, body)))
+	w := httptest.NewRecorder()
+	v.ServeHTTP(w, r)
+	require.Equal(t, http.StatusNoContent, w.Code)
+}
+
+func TestWebhookHandlerNamesEveryProblem(t *testing.T) {
+	_, err := xseries.NewWebhookHandler(xseries.WebhookConfig{Timeout: -1, Scheme: xseries.SignatureScheme{Part: 7}})
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	for _, field := range []string{"Secrets", "Scheme", "Deliveries", "Handle", "Timeout"} {
+		require.ErrorContains(t, err, field)
+	}
+	_, err = xseries.NewWebhookHandler(xseries.WebhookConfig{
+		Secrets: []tillroute.Secret{"a", ""}, Deliveries: memstore.New(memstore.Config{}), Handle: func(context.Context, xseries.Delivery) error { return nil },
+	})
+	require.ErrorContains(t, err, "empty")
+}
+
+func TestWebhookLogShowsNothingThatWasPosted(t *testing.T) {
+	var log bytes.Buffer
+	v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		c.MaxBody = 200
+	})
+	secretly := "customer-0001"
+	send(v, http.MethodPost, strings.NewReader(form(secretly)), signed("deadbeef"))
+	post(v, form(secretly))
+	post(v, "%zz"+secretly)
+	post(v, form(`"`+strings.Repeat(secretly, 30)+`"`))
+	v.fail = errors.New("not now")
+	post(v, form(`{"id":"`+secretly+`"}`))
+	require.Equal(t, 5, strings.Count(log.String(), "webhook not handled"))
+	require.Contains(t, log.String(), "not now")
+	for _, text := range []string{secretly, vectorSecret.Reveal(), "deadbeef"} {
+		require.NotContains(t, log.String(), text)
+	}
+}
