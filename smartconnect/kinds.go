@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 
 	"github.com/shopspring/decimal"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -25,12 +25,13 @@ const (
 	KindQRRefund           pairing.Kind = "qr-refund"
 )
 
-// PaymentData is what a payment needs beyond its amount. [Driver] reads it from [pairing.Request.Data], as the JSON that
-// [PaymentData.Encode] writes. What the payment's kind has no use for is refused.
+// PaymentData is what a payment needs beyond its amount. [Driver] reads it from [pairing.Request.Data]: a JSON object that
+// has it under the name "smartconnect", as [PaymentData.Encode] writes it. Under other names the object may hold what is
+// somebody else's, and Data that is none holds nothing for the driver. What the payment's kind has no use for is refused.
 type PaymentData struct {
-	// Cash is the part of a KindPurchasePlusCash's amount that is handed out.
+	// Cash is the part of a KindPurchasePlusCash's amount that is handed out. Required for that kind.
 	Cash decimal.Decimal `json:"cash,omitzero"`
-	// Reference is what a KindAuthorise is finalised by, and a KindFinalise finds it by.
+	// Reference is what a KindAuthorise is finalised by, and a KindFinalise finds it by. Required for these kinds.
 	Reference string `json:"reference,omitempty"`
 	// Sale is what is being sold, for any kind.
 	Sale *SaleData `json:"sale,omitempty"`
@@ -38,27 +39,25 @@ type PaymentData struct {
 
 // Encode returns the data for [pairing.Request.Data].
 func (d PaymentData) Encode() ([]byte, error) {
-	data, err := json.Marshal(d)
+	data, err := json.Marshal(map[string]PaymentData{Provider: d})
 	if err != nil {
 		return nil, tillroute.Invalid(Provider, "Encode", "the payment's data can't be written as JSON: %s", err)
 	}
 	return data, nil
 }
 
-// paymentData reads the data of a payment; none is an empty one. A name that it doesn't know is refused: cash that is
-// spelled wrong must not be left out.
+// paymentData reads the data of a payment. A name that it doesn't know is refused: cash that is spelled wrong must not be
+// left out.
 func paymentData(data []byte) (PaymentData, error) {
 	var d PaymentData
-	if len(data) == 0 {
-		return d, nil
+	object, err := wire.Object(data)
+	if err != nil || object[Provider] == nil {
+		return d, nil //nolint:nilerr // it is somebody else's.
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder := json.NewDecoder(bytes.NewReader(object[Provider]))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&d); err != nil {
-		return PaymentData{}, errors.New("Request.Data is not what PaymentData.Encode writes: " + err.Error())
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return PaymentData{}, errors.New("Request.Data is not what PaymentData.Encode writes: something follows it")
+		return PaymentData{}, errors.New("its data is not what PaymentData.Encode writes: " + err.Error())
 	}
 	return d, nil
 }

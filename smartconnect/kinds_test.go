@@ -75,21 +75,23 @@ func TestPaymentDataIsStrict(t *testing.T) {
 		data string
 	}{
 		"no cash":                        {smartconnect.KindPurchasePlusCash, ``},
-		"cash spelled wrong":             {smartconnect.KindPurchasePlusCash, `{"Kash":"20"}`},
-		"cash that is none":              {smartconnect.KindPurchasePlusCash, `{"cash":"twenty"}`},
-		"more cash than total":           {smartconnect.KindPurchasePlusCash, `{"cash":"5.01"}`},
-		"negative cash":                  {smartconnect.KindPurchasePlusCash, `{"cash":"-1"}`},
-		"cash with a purchase":           {pairing.Purchase, `{"cash":"1"}`},
-		"cash with an advance":           {smartconnect.KindCashAdvance, `{"cash":"1"}`},
+		"cash in no object":              {smartconnect.KindPurchasePlusCash, `20`},
+		"cash under another name":        {smartconnect.KindPurchasePlusCash, `{"Smartconnect":{"cash":"2"}}`},
+		"cash under no name":             {smartconnect.KindPurchasePlusCash, `{"cash":"2"}`},
+		"data twice":                     {smartconnect.KindPurchasePlusCash, `{"smartconnect":{"cash":"2"},"smartconnect":{"cash":"2"}}`},
+		"cash spelled wrong":             {smartconnect.KindPurchasePlusCash, `{"smartconnect":{"Kash":"2"}}`},
+		"cash that is none":              {smartconnect.KindPurchasePlusCash, `{"smartconnect":{"cash":"two"}}`},
+		"more cash than total":           {smartconnect.KindPurchasePlusCash, `{"smartconnect":{"cash":"5.01"}}`},
+		"negative cash":                  {smartconnect.KindPurchasePlusCash, `{"smartconnect":{"cash":"-1"}}`},
+		"cash with a purchase":           {pairing.Purchase, `{"smartconnect":{"cash":"1"}}`},
+		"cash with an advance":           {smartconnect.KindCashAdvance, `{"smartconnect":{"cash":"1"}}`},
 		"no reference":                   {smartconnect.KindAuthorise, ``},
-		"no reference to finalise":       {smartconnect.KindFinalise, `{}`},
-		"a reference with a refund":      {pairing.Refund, `{"reference":"preauth-77"}`},
-		"a reference with cash":          {smartconnect.KindPurchasePlusCash, `{"cash":"1","reference":"preauth-77"}`},
-		"an unknown name":                {pairing.Purchase, `{"note":"x"}`},
-		"no JSON":                        {pairing.Purchase, `sale-1`},
-		"an array":                       {pairing.Purchase, `[]`},
-		"something after it":             {pairing.Purchase, `{} {}`},
-		"a sale without what it needs":   {pairing.Purchase, `{"sale":{}}`},
+		"no reference to finalise":       {smartconnect.KindFinalise, `{"smartconnect":{}}`},
+		"a reference with a refund":      {pairing.Refund, `{"smartconnect":{"reference":"preauth-77"}}`},
+		"a reference with cash":          {smartconnect.KindPurchasePlusCash, `{"smartconnect":{"cash":"1","reference":"preauth-77"}}`},
+		"an unknown name":                {pairing.Purchase, `{"smartconnect":{"note":"x"}}`},
+		"an array":                       {pairing.Purchase, `{"smartconnect":[]}`},
+		"a sale without what it needs":   {pairing.Purchase, `{"smartconnect":{"sale":{}}}`},
 		"a kind that moves no money":     {"Acquirer.Settlement.Cutover", ``},
 		"the vendor's name for its kind": {"Card.Purchase", ``},
 	}
@@ -101,6 +103,17 @@ func TestPaymentDataIsStrict(t *testing.T) {
 		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, name)
 	}
 	require.Empty(t, s.got())
+}
+
+func TestPaymentDataLeavesAloneWhatIsSomebodyElses(t *testing.T) {
+	for _, data := range []string{``, `x`, `[]`, `{}`, `{"cash":"1","sale":"s1"}`, `{"smartconnect":null}`, `{"smartconnect":{}}`, `{"sale":1,"smartconnect":{"cash":0}}`} {
+		s := newServer(t, started(t))
+		p := payment()
+		p.Data = []byte(data)
+		_, err := smartconnect.NewDriver(s.client(t)).Start(t.Context(), p)
+		require.NoError(t, err, data)
+		requireSame(t, wireRequests(t)["purchase"], s.got()[0])
+	}
 }
 
 func TestPaymentDataCarriesTheSale(t *testing.T) {
@@ -115,7 +128,7 @@ func TestPaymentDataCarriesTheSale(t *testing.T) {
 	late.CreatedAt = late.CreatedAt.AddDate(10000, 0, 0)
 	_, err = smartconnect.PaymentData{Sale: &late}.Encode()
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
-	require.Equal(t, `{}`, string(encoded(t, smartconnect.PaymentData{})))
+	require.Equal(t, `{"smartconnect":{}}`, string(encoded(t, smartconnect.PaymentData{})))
 }
 
 func TestDriverEvidence(t *testing.T) {
@@ -136,9 +149,9 @@ func TestDriverEvidence(t *testing.T) {
 }
 
 func FuzzPaymentData(f *testing.F) {
-	f.Add([]byte(`{"cash":"20"}`))
-	f.Add([]byte(`{"cash":1e9999,"reference":"x","sale":{"totalAmount":"1","totalTax":"0"}}`))
-	f.Add([]byte(`{"sale":{"createdAt":"9999-12-31T23:59:59-23:59","lineItems":[{}]}}`))
+	f.Add([]byte(`{"smartconnect":{"cash":"20"}}`))
+	f.Add([]byte(`{"smartconnect":{"cash":1e9999,"reference":"x","sale":{"totalAmount":"1","totalTax":"0"}}}`))
+	f.Add([]byte(`{"other":1,"smartconnect":{"cash":0.5,"sale":{"createdAt":"9999-12-31T23:59:59-23:59","lineItems":[{}]}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		capture := &formCapture{}
 		client, err := smartconnect.New(smartconnect.Config{
