@@ -192,6 +192,15 @@ async function payByCard() {
   }
 }
 
+// Beside the terminals the modal covers the till alone: the same person presses their buttons.
+const covering = document.body.dataset.page === 'start';
+
+function showModal() {
+  if (covering) ui.modal.show();
+  else ui.modal.showModal();
+  find('.till').inert = true;
+}
+
 function openModal(opened, times) {
   modal = { id: opened.id, amount: cents(opened.amount), closable: true, ended: '', endedBy: null, frames: [], queue: Promise.resolve() };
   ui['modal-title'].textContent = 'Credit Card ' + priced(modal.amount);
@@ -202,7 +211,7 @@ function openModal(opened, times) {
     modal.frames.push(frame);
     ui.frames.append(frame);
   }
-  ui.modal.showModal();
+  showModal();
   modal.frames.at(-1).focus();
 }
 
@@ -269,6 +278,7 @@ async function finish(current, ended) {
   current.ended = ended;
   modal = null;
   ui.modal.close();
+  find('.till').inert = false;
   ui.frames.replaceChildren();
   ui['slip-paper'].replaceChildren();
   ui.slip.hidden = true;
@@ -301,7 +311,7 @@ async function closeModal() {
 
 // A browser may end a dialog by its own rules; while a gateway holds it open it comes back, its frame untouched.
 ui.modal.addEventListener('cancel', (event) => event.preventDefault());
-ui.modal.addEventListener('close', () => { if (modal) ui.modal.showModal(); });
+ui.modal.addEventListener('close', () => { if (modal) showModal(); });
 ui.modal.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
   event.preventDefault();
