@@ -40,6 +40,7 @@ func TestNewChecks(t *testing.T) {
 		"longer than a polling URL lives": {func(c *smartconnect.Config) { c.PollTimeout = 15 * time.Minute }, false},
 		"unknown currency":                {func(c *smartconnect.Config) { c.Currency = "XYZ" }, false},
 		"currency without cents":          {func(c *smartconnect.Config) { c.Currency = "JPY" }, false},
+		"name of no text":                 {func(c *smartconnect.Config) { c.VendorName = "\xff" }, false},
 		"blank name":                      {func(c *smartconnect.Config) { c.BusinessName = " " }, false},
 		"negative timeout":                {func(c *smartconnect.Config) { c.HTTP.Timeout = -1 }, false},
 	}

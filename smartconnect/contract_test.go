@@ -313,8 +313,12 @@ func TestContractEveryPaymentType(t *testing.T) {
 		{"Card.Finalise", func(ctx context.Context) (smartconnect.Transaction, error) {
 			return till.Finalise(ctx, dollars(95), "preauth-77")
 		}, "95.00", false},
-		{"QR.Merchant.Purchase", func(ctx context.Context) (smartconnect.Transaction, error) { return till.QRMerchantPurchase(ctx, dollars(6)) }, "6.00", true},
-		{"QR.Consumer.Purchase", func(ctx context.Context) (smartconnect.Transaction, error) { return till.QRConsumerPurchase(ctx, dollars(7)) }, "7.00", true},
+		{"QR.Merchant.Purchase", func(ctx context.Context) (smartconnect.Transaction, error) {
+			return till.QRMerchantPurchase(ctx, dollars(6))
+		}, "6.00", true},
+		{"QR.Consumer.Purchase", func(ctx context.Context) (smartconnect.Transaction, error) {
+			return till.QRConsumerPurchase(ctx, dollars(7))
+		}, "7.00", true},
 		{"QR.Refund", func(ctx context.Context) (smartconnect.Transaction, error) { return till.QRRefund(ctx, dollars(8)) }, "8.00", false},
 	} {
 		started, err := test.call(t.Context())
