@@ -111,3 +111,84 @@ func ExampleRegister_Purchase_unknownOutcome() {
 	// Output:
 	// look at the terminal, and do not send it again
 }
+
+// A lane with two terminals has a virtual register for each.
+func ExampleClient_Lane() {
+	server := vendor()
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: server.URL + "/POS",
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	lane, err := client.Lane(
+		smartconnect.Virtual{Name: "counter", ID: "7444ae07-dc63-e49c-33e3-59a7c108cc80"},
+		smartconnect.Virtual{Name: "drive-through", ID: "0d9f0b5a-0f4e-4d0c-8f3a-2f4f0a6f7f11"},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(lane.Names()) // For the cashier to choose from.
+	till, err := lane.Select("drive-through")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	started, err := till.Purchase(context.Background(), decimal.NewFromInt(5))
+	fmt.Println(started.DeviceID, err)
+	// Output:
+	// [counter drive-through]
+	// 7070714000 <nil>
+}
+
+// What is being sold goes with the transaction.
+func ExampleRegister_WithSale() {
+	server := vendor()
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: server.URL + "/POS",
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	till := client.Register("7444ae07-dc63-e49c-33e3-59a7c108cc80")
+	sale := smartconnect.SaleData{
+		SaleID: "sale-1001", TotalAmount: "12.50", TotalTax: "1.63",
+		LineItems: []smartconnect.LineItem{{ProductName: "Teddy bear", Quantity: "1", UnitPrice: "12.50", UnitTax: "1.63", TotalPrice: "12.50", TotalTax: "1.63"}},
+	}
+	started, err := till.WithSale(sale).Purchase(context.Background(), decimal.RequireFromString("12.50"))
+	fmt.Println(started.Type, err)
+
+	sale.LineItems[0].UnitTax = ""
+	_, err = till.WithSale(sale).Purchase(context.Background(), decimal.RequireFromString("12.50"))
+	fmt.Println(err)
+	// Output:
+	// Card.Purchase <nil>
+	// smartconnect: Purchase: invalid: SaleData lacks LineItems[0].UnitTax
+}
+
+// A payment of the router that needs more than an amount has it in its data.
+func ExamplePaymentData() {
+	data, err := smartconnect.PaymentData{Cash: decimal.NewFromInt(20)}.Encode()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	request := pairing.Request{
+		ID:       "sale-1002",
+		Register: pairing.Register{System: "mypos", Account: "toys", ID: "till-1"},
+		Kind:     smartconnect.KindPurchasePlusCash,
+		Amount:   decimal.NewFromInt(60), // 40 for toys, 20 in cash
+		Currency: "NZD",
+		Data:     data,
+	}
+	fmt.Println(request.Kind, string(request.Data))
+	// Output:
+	// purchase-plus-cash {"smartconnect":{"cash":"20"}}
+}

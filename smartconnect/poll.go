@@ -130,7 +130,7 @@ func (c *Client) Await(ctx context.Context, t Transaction, report func(Progress)
 	case err != nil:
 		return Result{}, err
 	case why != nil:
-		return c.c.unknown(t, why.Message), nil
+		return c.c.unknown(t, why.Message), nil //nolint:nilerr // that nobody can say is an outcome.
 	default:
 		return c.c.status(answer, t).Result, nil
 	}

@@ -53,9 +53,9 @@ func calls(ctx context.Context, till smartconnect.Register) map[smartconnect.Typ
 
 // vendorTypes returns the fixture with the vendor's types.
 func vendorTypes(t *testing.T) (types []struct {
-	Type      smartconnect.Type
-	Financial bool
-	Params    map[string]string
+	Type      smartconnect.Type `json:"type"`
+	Financial bool              `json:"financial"`
+	Params    map[string]string `json:"params"`
 },
 ) {
 	t.Helper()
