@@ -172,8 +172,9 @@ func (d *Driver) Await(ctx context.Context, p pairing.Payment, report func(note 
 }
 
 // Evidence asks the terminal of a payment for the last transaction that it remembers, for the person who has to resolve
-// the payment; see [Register.LastTransaction] on what it is worth. It changes nothing about the payment. The terminal must
-// still be paired with the payment's register, and answers between other transactions.
+// the payment; see [Register.LastTransaction] on what it is worth. It changes nothing about the payment. The terminal
+// answers between other transactions. If the register was paired with another one meanwhile, that one answers:
+// compare [Answer.DeviceID].
 func (d *Driver) Evidence(ctx context.Context, p pairing.Payment) (Evidence, error) {
 	const operation = "Evidence"
 	if err := d.client.ready(operation); err != nil {

@@ -257,3 +257,14 @@ func TestAwaitWithoutReport(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, tillroute.Approved, r.Outcome)
 }
+
+func TestPollIsNotReplayedOnABrokenConnection(t *testing.T) {
+	// net/http by itself repeats a read whose reused connection broke, at once: faster than the server allows.
+	s := newServer(t, answer(http.StatusOK, pending), lost, answer(http.StatusOK, accepted))
+	client := s.client(t)
+	_, err := client.Poll(t.Context(), s.transaction())
+	require.NoError(t, err)
+	_, err = client.Poll(t.Context(), s.transaction())
+	require.ErrorIs(t, err, tillroute.ErrUnavailable)
+	require.Len(t, s.got(), 2)
+}

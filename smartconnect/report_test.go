@@ -151,3 +151,43 @@ func TestWhatIsNoPaymentIsNeverApproved(t *testing.T) {
 		require.NoError(t, reportErr)
 	}
 }
+
+func FuzzReport(f *testing.F) {
+	for _, name := range []string{
+		"poll_completed_accepted_200.json", "poll_pending_delayed_200.json", "terminal_getstatus_completed_200.json",
+		"transaction_initial_pending_200.json", "poll_error_401_token_expired.json",
+	} {
+		f.Add([]byte(fixture(f, name)))
+	}
+	f.Add([]byte(completed(`{"TransactionResult":"OK-ACCEPTED","Result":"OK","Status":7,"Status":8}`)))
+	f.Add([]byte(completed(`{"Function":"Journal.GetTransResult","Result":"OK","TransactionResult":"OK-ACCEPTED","AmountTotal":"1"}`)))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		client, err := smartconnect.New(smartconnect.Config{
+			BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: "http://127.0.0.1/POS",
+			PollInterval: time.Nanosecond, PollTimeout: time.Microsecond, HTTP: tillroute.HTTPOptions{Transport: stub(body)},
+		})
+		require.NoError(t, err)
+		transaction := smartconnect.Transaction{
+			Type: smartconnect.AcquirerSettlementCutover, PollingURL: "http://127.0.0.1/pos/transaction/T1", Amount: decimal.NewFromInt(5),
+		}
+		report, err := client.AwaitReport(t.Context(), transaction, nil)
+		switch {
+		case err != nil:
+			require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+			require.Zero(t, report)
+		case report.OK:
+			require.Equal(t, "OK", report.Result)
+			require.Contains(t, []string{"", "OK-ACCEPTED"}, report.TransactionResult)
+			require.Empty(t, report.Reason)
+		default:
+			require.NotEmpty(t, report.Reason)
+		}
+		// The same answer to a payment.
+		transaction.Type = ""
+		result, err := client.Await(t.Context(), transaction, nil)
+		require.NoError(t, err)
+		if result.Outcome == tillroute.Approved {
+			require.True(t, report.OK)
+		}
+	})
+}
