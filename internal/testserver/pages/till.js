@@ -55,6 +55,7 @@ function drawSale() {
   if (remaining() !== drawn) ui.amount.value = remaining() ? money(remaining()) : '';
   drawn = remaining();
   ui.refund.disabled = sale !== null;
+  for (const button of [ui.pay, ui.cash]) button.setAttribute('aria-disabled', String(sale !== null && !remaining()));
   for (const button of ui.products.querySelectorAll('button')) button.disabled = sale !== null;
 }
 
