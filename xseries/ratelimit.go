@@ -91,7 +91,7 @@ func (b *budget) Observe(status int, header http.Header) {
 // tokens alone.
 func untilReset(header http.Header) time.Duration {
 	at, err := strconv.ParseInt(strings.TrimSpace(header.Get("X-Ratelimit-Reset")), 10, 64)
-	// Years beyond four digits overflow a duration.
+	// What is thousands of years away counts something else than seconds.
 	if err != nil || at > 1<<37 {
 		return 0
 	}
