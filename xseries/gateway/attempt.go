@@ -42,8 +42,9 @@ type ask struct {
 	// Kind and Amount are what is to be paid. Amount is above zero.
 	Kind   pairing.Kind    `json:"k"`
 	Amount decimal.Decimal `json:"a"`
-	// Page names this opening of the page.
-	Page string `json:"p"`
+	// Page names this opening of the page, and Opened is when it was, in Unix seconds.
+	Page   string `json:"p"`
+	Opened int64  `json:"o"`
 }
 
 // detail is what is kept with a payment, as JSON.
@@ -126,7 +127,7 @@ func (h *Handler) latest(ctx context.Context, chain string) (pairing.Payment, in
 type verdict int
 
 const (
-	// resume it: it is not over, or this page's own, or approved and never told.
+	// resume it: it is not over, or this page's own, or told by this page, or approved and never told.
 	resume verdict = iota
 	// begin a new one: it is settled.
 	begin
@@ -138,7 +139,7 @@ const (
 func judge(latest pairing.Payment, a ask, paid decimal.Decimal) verdict {
 	d := readDetail(latest)
 	switch {
-	case latest.State != pairing.Done, d.Page == a.Page:
+	case latest.State != pairing.Done, d.Page == a.Page, latest.Mark == markTold+a.Page:
 		return resume
 	case latest.Outcome() != tillroute.Approved, strings.HasPrefix(latest.Mark, markRecorded):
 		return begin

@@ -38,7 +38,9 @@ func (h *Handler) payProgress(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), streamTime)
 	defer cancel()
-	defer context.AfterFunc(h.closing, cancel)()
+	if h.closing.Err() == nil {
+		defer context.AfterFunc(h.closing, cancel)()
+	}
 	h.stream(ctx, w, r, f)
 }
 
@@ -69,7 +71,8 @@ func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 			}
 			return
 		}
-		if !send(h.show(progress, f)) {
+		// When the handler is closed, a new stream says how the payment stands, and no more.
+		if !send(h.show(progress, f)) || h.closing.Err() != nil {
 			return
 		}
 	}

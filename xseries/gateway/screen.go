@@ -50,9 +50,10 @@ type action struct {
 	Label string `json:"label"`
 	// Sure is what to ask before it is done.
 	Sure string `json:"sure,omitempty"`
-	// Use and Settled name the payment that the cashier decides about, and Outcome says how it ended.
+	// Use and Settled name the payment that the cashier decides about, Mark is its mark, and Outcome says how it ended.
 	Use     string            `json:"use,omitempty"`
 	Settled string            `json:"settled,omitempty"`
+	Mark    string            `json:"mark,omitempty"`
 	Outcome tillroute.Outcome `json:"outcome,omitzero"`
 }
 
@@ -217,7 +218,7 @@ func showDoubt(p pairing.Payment, a ask) screen {
 	}
 	if covers(p, a.Kind, a.Amount) {
 		s.Actions = append(s.Actions, action{
-			Do: "start", Use: p.ID, Label: "No: use it now",
+			Do: "start", Use: p.ID, Mark: p.Mark, Label: "No: use it now",
 			Sure: "The sale will count as paid with it, and the card is not charged again. Is it missing from the sale?",
 		})
 	}
