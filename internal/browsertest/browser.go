@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long one test may use the browser.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // program finds Chromium or Chrome.
 func program(tb testing.TB) string {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute/internal/browsertest"
@@ -42,6 +43,7 @@ func TestTerminalsInABrowser(t *testing.T) {
 	w, r := openTerminals(t, "/terminals")
 	w.shows(one, "idle", "Ready")
 	w.at(one, "code")
+	w.shows(one, "code")
 	code := r.SmartConnect.Device(one).State().PairingCode
 	w.shows(one, "code", code[:4]+" "+code[4:])
 	w.at(one, "code")
@@ -77,6 +79,7 @@ func TestTerminalsInABrowser(t *testing.T) {
 	require.Zero(t, r.SmartConnect.Device(one).State().Settings.TipCents, "for one approval")
 
 	r.post("r1", "Card.Purchase", "AmountTotal", "700")
+	w.shows(one, "busy")
 	w.at(one, "plug")
 	w.shows(one, "busy", "No connection")
 	require.False(t, r.SmartConnect.Device(one).State().Plugged)
@@ -138,4 +141,27 @@ func TestPagesFitTheScreen(t *testing.T) {
 			fits("terminals")
 		})
 	}
+}
+
+// On the start page one person is the cashier and the card holder: the modal must not keep them from the terminals.
+func TestTerminalsAreInReachBesideTheModal(t *testing.T) {
+	w := openTill(t, browsertest.Start(t), "/")
+	w.sell("10003")
+	w.pay()
+	require.True(t, script[bool](w, "document.querySelector('.till').inert"))
+	w.at("7070714000", "plug")
+	w.shows("7070714000", "offline")
+	w.at("7070714000", "plug")
+	w.shows("7070714000", "idle")
+	w.inGateway("show")
+	w.until("!document.querySelector('#close').hidden")
+	w.do("document.querySelector('[data-terminal] button').focus()")
+	w.page.Press(kb.Escape)
+	w.at("7070714000", "code")
+	w.shows("7070714000", "code")
+	require.True(t, w.open(), "Escape at a terminal is not meant for the modal")
+	w.do("document.querySelector('#close').focus()")
+	w.page.Press(kb.Escape)
+	w.says("The payment was closed")
+	require.False(t, script[bool](w, "document.querySelector('.till').inert"))
 }
