@@ -89,7 +89,9 @@ func TestUsedUpLimitIsWaitedFor(t *testing.T) {
 		"none left, no end":  {200, func() headers { return headers{"X-RateLimit-Limit": "350", "X-RateLimit-Remaining": "0"} }, 0},
 		"none left, no time": {200, func() headers { return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"} }, 0},
 		"none left, by the millisecond": {
-			200, func() headers { return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(time.Minute) + "000"} }, 0,
+			200, func() headers {
+				return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(time.Minute) + "000"}
+			}, 0,
 		},
 		"none left, no sense": {
 			200, func() headers {
