@@ -43,7 +43,7 @@ func attempted(state pairing.State, outcome tillroute.Outcome, change func(*pair
 	if change != nil {
 		change(&p, &d)
 	}
-	p.Data, _ = json.Marshal(d)
+	p.Data = encoded(d)
 	return p
 }
 

@@ -23,9 +23,9 @@ func (b *bench) approve(p *opened, charged string) {
 }
 
 // purchase opens a page for 10 and begins its payment.
-func (b *bench) purchase(sale string) *opened {
+func (b *bench) purchase() *opened {
 	b.t.Helper()
-	p := b.open(sale, pairing.Purchase, amount("10"), decimal.Zero)
+	p := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
 	require.Contains(b.t, []string{"Waiting for the till's terminal", "Follow the till's terminal"}, b.start(p, action{}).Title)
 	return p
 }
@@ -48,7 +48,7 @@ func TestWhatIsUnderWayIsResumedWhateverBecameOfTheStore(t *testing.T) {
 			b := newBench(t, func(c *Config) {
 				c.HTTP = tillroute.HTTPOptions{Retries: -1, Transport: unreachable{}}
 			})
-			first := b.purchase("sale")
+			first := b.purchase()
 			lose(b)
 			second := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
 			s := b.start(second, action{})
@@ -120,7 +120,7 @@ func TestCheckRefuses(t *testing.T) {
 
 func TestAPageHasOnePayment(t *testing.T) {
 	b := newBench(t)
-	first := b.purchase("sale")
+	first := b.purchase()
 	begun := first.payment
 	b.start(first, action{})
 	require.Equal(t, begun, first.payment)
@@ -129,9 +129,9 @@ func TestAPageHasOnePayment(t *testing.T) {
 	require.Len(t, b.payments(0), 1)
 
 	// Others begin after it, and the first one's request comes once more.
-	second := b.purchase("sale")
+	second := b.purchase()
 	b.end(second.payment, pairing.Result{Outcome: tillroute.Declined})
-	third := b.purchase("sale")
+	third := b.purchase()
 	b.end(third.payment, pairing.Result{Outcome: tillroute.Cancelled})
 	require.Contains(t, b.start(first, action{}).Tell, `"DECLINE"`)
 	require.Equal(t, begun, first.payment)
@@ -139,7 +139,7 @@ func TestAPageHasOnePayment(t *testing.T) {
 	require.Len(t, b.payments(0), 3)
 
 	// Also if there is a payment to decide about.
-	fourth := b.purchase("sale")
+	fourth := b.purchase()
 	b.approve(fourth, "10")
 	require.NotEmpty(t, b.told(fourth).Tell)
 	require.Contains(t, b.start(first, action{}).Tell, `"DECLINE"`)
@@ -149,7 +149,7 @@ func TestAPageHasOnePayment(t *testing.T) {
 func TestOwnPaymentIsNotLookedForBeforeThePageWasOpened(t *testing.T) {
 	b := newBench(t)
 	for range 8 {
-		b.end(b.purchase("sale").payment, pairing.Result{Outcome: tillroute.Declined})
+		b.end(b.purchase().payment, pairing.Result{Outcome: tillroute.Declined})
 	}
 	p := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
 	p.Opened = time.Now().Add(clockSkew + time.Hour).Unix()
@@ -164,7 +164,7 @@ func TestOwnPaymentIsNotLookedForBeforeThePageWasOpened(t *testing.T) {
 func doubted(t *testing.T) (b *bench, charged string) {
 	t.Helper()
 	b = newBench(t)
-	first := b.purchase("sale")
+	first := b.purchase()
 	b.approve(first, "10")
 	require.Contains(t, b.told(first).Tell, `"ACCEPT"`)
 	return b, first.payment
@@ -223,7 +223,7 @@ func TestDoubtIsSettled(t *testing.T) {
 
 func TestOnlyDoubtIsTheCashiersToDecide(t *testing.T) {
 	b := newBench(t)
-	first := b.purchase("sale")
+	first := b.purchase()
 	second := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
 	for _, decided := range []action{{Settled: first.payment}, {Use: first.payment}} {
 		b.start(second, decided)
@@ -240,7 +240,7 @@ func TestOnlyDoubtIsTheCashiersToDecide(t *testing.T) {
 
 func TestAnApprovalOfAPartIsNeverAccepted(t *testing.T) {
 	b := newBench(t)
-	first := b.purchase("sale")
+	first := b.purchase()
 	b.approve(first, "8")
 	s := b.start(first, action{})
 	require.Equal(t, "Only NZD\u00a08.00 was charged", s.Title)
