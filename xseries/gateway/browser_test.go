@@ -235,7 +235,7 @@ func TestBrowserPairThenPay(t *testing.T) {
 
 	// The window in the till goes on by itself.
 	m.onScreen(device)
-	pay.Shows("h1", "Follow")
+	pay.Shows("h1", "Present the card")
 	till.Screenshot("pay-follow")
 	require.NoError(t, device.Approve())
 	till.Main().Shows("#status", "The sale is closed")
@@ -361,7 +361,7 @@ func TestBrowserReopenWhilePending(t *testing.T) {
 	m.onScreen(device)
 	till.Reload()
 	reopen(till)
-	pay.Shows("h1", "Follow")
+	pay.Shows("h1", "Present the card")
 	// While nobody looks, it is approved: the next one to look hands it to the sale.
 	till.Reload()
 	require.NoError(t, device.Approve())
@@ -420,7 +420,7 @@ func TestBrowserGatewayDies(t *testing.T) {
 	till := m.till(browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY"), testserver.RegisterMain, "")
 	pay := sell(till)
 	m.onScreen(device)
-	pay.Shows("h1", "Follow")
+	pay.Shows("h1", "Present the card")
 	m.halt()
 	require.NoError(t, device.Approve())
 	pay.Shows("#trouble", "The connection is lost")

@@ -34,10 +34,11 @@ import (
 
 // screen is what a page is told to show, as it comes.
 type screen struct {
-	Kind  string   `json:"kind"`
-	Title string   `json:"title"`
-	Text  []string `json:"text"`
-	Link  struct {
+	Kind    string   `json:"kind"`
+	Title   string   `json:"title"`
+	Text    []string `json:"text"`
+	Details []string `json:"details"`
+	Link    struct {
 		URL string `json:"url"`
 	} `json:"link"`
 	Actions []map[string]any `json:"actions"`
@@ -55,7 +56,9 @@ type answer struct {
 	Follow string `json:"follow"`
 }
 
-func (s screen) all() string { return s.Title + "\n" + strings.Join(s.Text, "\n") }
+func (s screen) all() string {
+	return strings.Join(slices.Concat([]string{s.Title}, s.Text, s.Details), "\n")
+}
 
 // do returns the action of that label's beginning.
 func (s screen) do(t *testing.T, label string) map[string]any {
@@ -474,7 +477,7 @@ func TestPay(t *testing.T) {
 	device := s.pair(testserver.RegisterMain, 0)
 	w := s.sale(testserver.RegisterMain, "24.30")
 	require.NotEmpty(t, w.start().Title)
-	following := w.until(func(s screen) bool { return strings.HasPrefix(s.Title, "Follow") })
+	following := w.until(func(s screen) bool { return strings.HasPrefix(s.Title, "Present the card") })
 	require.False(t, following.Close, "the terminal has it")
 	require.Empty(t, following.Actions)
 	_, err := device.WaitTransaction(t.Context())
@@ -491,7 +494,7 @@ func TestPay(t *testing.T) {
 	payments, err := s.router.Payments(t.Context(), pairing.Filter{}, 10)
 	require.NoError(t, err)
 	require.Len(t, payments, 1)
-	require.Equal(t, "xseries/simstore/"+testserver.RegisterMain+"/"+sale.ID+"/1", payments[0].ID)
+	require.Equal(t, "xseries/simstore/"+sale.ID+"/1", payments[0].ID)
 	require.True(t, strings.HasPrefix(payments[0].Mark, "told "))
 }
 
@@ -548,7 +551,7 @@ func TestReopened(t *testing.T) {
 
 	second := s.reopen(first.modal.SaleID())
 	second.start()
-	require.Equal(t, "Follow "+device.ID(), second.now().Title, "the pending one is resumed")
+	require.Equal(t, "Present the card at terminal "+device.ID(), second.now().Title, "the pending one is resumed")
 	require.NoError(t, device.Approve())
 	second.until(ends)
 	second.modal.Abandon()
@@ -671,7 +674,7 @@ func TestWithdrawnWhileItWaits(t *testing.T) {
 
 	second := s.sale(testserver.RegisterThird, "20")
 	waiting := second.start()
-	require.Equal(t, "Waiting for "+device.ID(), waiting.Title)
+	require.Equal(t, "Waiting for terminal "+device.ID(), waiting.Title)
 	require.Equal(t, []string{"One payment is before this one."}, waiting.Text)
 	require.False(t, waiting.Close)
 	require.Equal(t, "withdraw", waiting.do(t, "Cancel this payment")["do"])
@@ -685,7 +688,7 @@ func TestWithdrawnWhileItWaits(t *testing.T) {
 
 	status, going := first.call("withdraw", map[string]any{"token": first.follow})
 	require.Equal(t, http.StatusOK, status)
-	require.Equal(t, "Follow "+device.ID(), going.Title, "what the terminal has is cancelled there alone")
+	require.Equal(t, "Present the card at terminal "+device.ID(), going.Title, "what the terminal has is cancelled there alone")
 	require.NoError(t, device.Approve())
 	first.finish()
 	require.Equal(t, []int64{1000}, s.cents())

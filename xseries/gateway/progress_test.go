@@ -26,7 +26,7 @@ func (s *stall) begun(device *testserver.Device) *window {
 	w.start()
 	_, err := device.WaitTransaction(s.t.Context())
 	require.NoError(s.t, err)
-	w.until(func(s screen) bool { return strings.HasPrefix(s.Title, "Follow") })
+	w.until(func(s screen) bool { return strings.HasPrefix(s.Title, "Present the card") })
 	return w
 }
 
@@ -55,7 +55,7 @@ func TestStream(t *testing.T) {
 	lines := bufio.NewReader(answer.Body)
 	first, err := lines.ReadString('\n')
 	require.NoError(t, err, "it comes at once")
-	require.Contains(t, first, `data: {"screen":{"kind":"wait","title":"Follow `)
+	require.Contains(t, first, `data: {"screen":{"kind":"wait","title":"Present the card at `)
 	empty, err := lines.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "\n", empty)
@@ -117,7 +117,7 @@ func TestStreamsEndWhenTheHandlerIsClosed(t *testing.T) {
 	text, err := io.ReadAll(again.Body)
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(text), "data: "), string(text))
-	require.Contains(t, string(text), "Follow")
+	require.Contains(t, string(text), "Present the card")
 	require.Less(t, time.Since(begun), 10*time.Second)
 	require.NoError(t, device.Approve())
 	w.finish()

@@ -20,6 +20,7 @@ func TestShow(t *testing.T) {
 		ahead   int
 
 		kind, title, text string
+		details           string
 		close, end, claim bool
 		tell              string
 		actions           int
@@ -33,25 +34,25 @@ func TestShow(t *testing.T) {
 			state: pairing.Queued, change: func(p *pairing.Payment, _ *follow) { p.Note = "the terminal is busy" },
 			kind: "wait", title: "Waiting for Till 1", text: "The terminal is busy.", actions: 1,
 		},
-		"being sent": {state: pairing.Sending, kind: "wait", title: "Follow Till 1", text: "To cancel, cancel at the terminal."},
+		"being sent": {state: pairing.Sending, kind: "wait", title: "Present the card at Till 1", text: "To cancel, cancel at the terminal."},
 		"slow": {
 			state: pairing.Sent, change: func(p *pairing.Payment, _ *follow) { p.Note = "taking longer than usual" },
-			kind: "wait", title: "Follow Till 1", text: "Taking longer than usual.",
+			kind: "wait", title: "Present the card at Till 1", text: "Taking longer than usual.",
 		},
 		"a refund": {
 			state: pairing.Sent, change: func(p *pairing.Payment, f *follow) { p.Kind, f.Kind = pairing.Refund, pairing.Refund },
-			kind: "wait", title: "Follow Till 1", text: "It is giving back NZD\u00a010.00.",
+			kind: "wait", title: "Present the card at Till 1", text: "It is giving back NZD\u00a010.00.",
 		},
 		"an earlier one": {
 			state: pairing.Sent, change: func(_ *pairing.Payment, f *follow) { f.Amount = amount("7") },
-			kind: "wait", title: "Follow Till 1", text: "An earlier payment of NZD\u00a010.00 for this sale is still under way.",
+			kind: "wait", title: "Present the card at Till 1", text: "An earlier payment of NZD\u00a010.00 for this sale is still under way.",
 		},
 		"nobody knows": {
 			state: pairing.Parked, change: func(p *pairing.Payment, _ *follow) { p.Result.Reason = "the reply was lost" },
-			kind: "doubt", title: "It is not known whether the card was charged", text: "What went wrong: The reply was lost.",
+			kind: "doubt", title: "It is not known whether the card was charged", details: "The reply was lost.",
 		},
 		"a state that is new": {
-			state: "paused", kind: "doubt", title: "It is not known whether the card was charged", text: "Reference: p/1",
+			state: "paused", kind: "doubt", title: "It is not known whether the card was charged", details: "Payment: p/1",
 		},
 		"declined": {
 			state: pairing.Done, outcome: tillroute.Declined, change: func(p *pairing.Payment, _ *follow) {
@@ -74,7 +75,7 @@ func TestShow(t *testing.T) {
 			kind: "good", title: "Approved", end: true, claim: true, tell: `{"step":"ACCEPT","transaction_id":"p/1"}`,
 		},
 		"approved, told by this page": {
-			state: pairing.Done, outcome: tillroute.Approved, change: func(p *pairing.Payment, _ *follow) { p.Mark = markTold + "mine" },
+			state: pairing.Done, outcome: tillroute.Approved, change: func(p *pairing.Payment, f *follow) { p.Mark = toldBy("mine", f.Paid) },
 			kind: "good", title: "Approved", end: true, claim: true, tell: `{"step":"ACCEPT","transaction_id":"p/1"}`,
 		},
 		"approved, told by another page": {
@@ -99,17 +100,17 @@ func TestShow(t *testing.T) {
 		},
 		"approved for a part": {
 			state: pairing.Done, outcome: tillroute.Approved, change: func(p *pairing.Payment, _ *follow) { p.Result.Amount = amount("8") },
-			kind: "doubt", title: "Only NZD\u00a08.00 was charged", text: "enter NZD\u00a08.00 as the amount", close: true, end: true,
+			kind: "doubt", title: "Only NZD\u00a08.00 was charged", text: "enter NZD\u00a08.00 as the amount", close: true, end: true, actions: 1,
 		},
 		"approved for a part, of a refund": {
 			state: pairing.Done, outcome: tillroute.Approved, change: func(p *pairing.Payment, f *follow) {
 				p.Kind, f.Kind, p.Result.Amount = pairing.Refund, pairing.Refund, amount("8")
 			},
-			kind: "doubt", title: "Only NZD\u00a08.00 was refunded", close: true, end: true,
+			kind: "doubt", title: "Only NZD\u00a08.00 was refunded", close: true, end: true, actions: 1,
 		},
 		"approved, of another kind": {
 			state: pairing.Done, outcome: tillroute.Approved, change: func(_ *pairing.Payment, f *follow) { f.Kind = pairing.Refund },
-			kind: "doubt", title: "This sale has an approved payment of NZD\u00a010.00", close: true, end: true,
+			kind: "doubt", title: "This sale has an approved payment of NZD\u00a010.00", close: true, end: true, actions: 1,
 		},
 		"approved, with a surcharge": {
 			state: pairing.Done, outcome: tillroute.Approved, change: func(p *pairing.Payment, _ *follow) {
@@ -128,6 +129,7 @@ func TestShow(t *testing.T) {
 			require.Equal(t, test.kind, s.Kind)
 			require.Equal(t, test.title, s.Title)
 			require.Contains(t, strings.Join(s.Text, "\n"), test.text)
+			require.Contains(t, strings.Join(s.Details, "\n"), test.details)
 			require.Equal(t, test.close, s.Close)
 			require.Equal(t, test.end, s.End)
 			require.Equal(t, test.claim, s.Claim)
@@ -200,7 +202,7 @@ func FuzzReadSale(f *testing.F) {
 		}
 		require.Less(t, len(paid.String()), 100, "it is kept with the payment")
 		ids := chain(a.Store, charge.RegisterID, charge.SaleID)
-		require.Regexp(t, `^xseries/acme/[a-zA-Z0-9_-]{1,40}/[a-zA-Z0-9_-]{1,40}/$`, ids)
+		require.Regexp(t, `^xseries/acme/@?[a-zA-Z0-9_-]{1,40}/$`, ids)
 	})
 }
 

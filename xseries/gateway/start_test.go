@@ -26,7 +26,7 @@ func (b *bench) approve(p *opened, charged string) {
 func (b *bench) purchase() *opened {
 	b.t.Helper()
 	p := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
-	require.Contains(b.t, []string{"Waiting for the till's terminal", "Follow the till's terminal"}, b.start(p, action{}).Title)
+	require.Contains(b.t, []string{"Waiting for the till's terminal", "Present the card at the till's terminal"}, b.start(p, action{}).Title)
 	return p
 }
 
@@ -262,6 +262,48 @@ func TestAnApprovalOfAPartIsNeverAccepted(t *testing.T) {
 	b.start(rest, action{})
 	require.NotEqual(t, first.payment, rest.payment)
 	require.Len(t, b.payments(0), 2)
+}
+
+func TestAnApprovalOfAPartThatWasUndone(t *testing.T) {
+	b := newBench(t)
+	p := b.purchase()
+	b.approve(p, "8")
+	seen := b.start(p, action{})
+	require.Equal(t, "Only NZD\u00a08.00 was charged", seen.Title)
+	require.Len(t, seen.Actions, 1)
+	undone := seen.Actions[0]
+	require.NotEmpty(t, undone.Sure)
+
+	// Another window uses the part meanwhile: what was decided is good for what was shown.
+	other := b.open("sale", pairing.Purchase, amount("8"), decimal.Zero)
+	require.Contains(t, b.start(other, action{}).Tell, `"ACCEPT"`)
+	require.Contains(t, b.told(other).Tell, `"ACCEPT"`)
+	require.NotContains(t, b.start(p, undone).Title, "the till's terminal")
+	require.Len(t, b.payments(0), 1)
+
+	// It says so of what is shown now.
+	seen = b.start(p, action{})
+	require.Len(t, seen.Actions, 1)
+	first := p.payment
+	require.Contains(t, b.start(p, seen.Actions[0]).Title, "the till's terminal")
+	require.NotEqual(t, first, p.payment)
+	require.Contains(t, b.start(p, seen.Actions[0]).Title, "the till's terminal", "the request may come twice")
+	list := b.payments(0)
+	require.Len(t, list, 2)
+	require.Equal(t, undoneByCashier, list[0].Mark)
+}
+
+func TestASaleIsTakenUpAtAnotherRegister(t *testing.T) {
+	b := newBench(t)
+	p := b.purchase()
+	b.approve(p, "10")
+	elsewhere := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
+	elsewhere.ask.Register = "another"
+	elsewhere.token = seal(b.keys, forPage, elsewhere.ask, pageTTL)
+	elsewhere.data = strings.ReplaceAll(elsewhere.data, benchRegister, "another")
+	require.Contains(t, b.start(elsewhere, action{}).Tell, `"ACCEPT"`, "the card was charged for this sale already")
+	require.Equal(t, p.payment, elsewhere.payment)
+	require.Len(t, b.payments(0), 1)
 }
 
 func TestBehindAProxyThatHidesTheHost(t *testing.T) {

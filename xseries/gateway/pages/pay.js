@@ -75,6 +75,10 @@
 		document.getElementById("title").textContent = screen.title;
 		var text = document.getElementById("text");
 		text.replaceChildren.apply(text, (screen.text || []).map(function (line) { return element("p", line); }));
+		var details = document.getElementById("details");
+		details.hidden = !screen.details;
+		var list = details.querySelector("ul");
+		list.replaceChildren.apply(list, (screen.details || []).map(function (line) { return element("li", line); }));
 		setActions(buttons(screen));
 		setClosable(screen.close);
 	}
@@ -92,7 +96,8 @@
 			all.push(button("Back to the sale", true, function () { tell(screen); }));
 		}
 		(screen.actions || []).forEach(function (action, i) {
-			all.push(button(action.label, i === 0 && !screen.link, function () {
+			// Where a person has to find out, no answer stands out.
+			all.push(button(action.label, i === 0 && !screen.link && screen.kind !== "doubt", function () {
 				if (action.sure) askSure(screen, action);
 				else act(action);
 			}));
@@ -103,7 +108,7 @@
 	function askSure(screen, action) {
 		var question = element("p", action.sure, "sure");
 		question.id = "sure";
-		var yes = button("Yes", true, function () { act(action); });
+		var yes = button("Yes", false, function () { act(action); });
 		var no = button("No, go back", false, function () { setActions(buttons(screen)); });
 		yes.disabled = true;
 		setTimeout(function () { yes.disabled = false; }, readTime);
