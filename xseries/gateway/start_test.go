@@ -298,7 +298,7 @@ func TestASaleIsTakenUpAtAnotherRegister(t *testing.T) {
 	p := b.purchase()
 	b.approve(p, "10")
 	elsewhere := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
-	elsewhere.ask.Register = "another"
+	elsewhere.Register = "another"
 	elsewhere.token = seal(b.keys, forPage, elsewhere.ask, pageTTL)
 	elsewhere.data = strings.ReplaceAll(elsewhere.data, benchRegister, "another")
 	require.Contains(t, b.start(elsewhere, action{}).Tell, `"ACCEPT"`, "the card was charged for this sale already")
