@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -99,6 +101,21 @@ func TestNobodyClaimsWhatIsNotKnown(t *testing.T) {
 	got, err := b.router.Payment(t.Context(), p.payment)
 	require.NoError(t, err)
 	require.Empty(t, got.Mark)
+}
+
+func TestAStreamEndsWithThePayment(t *testing.T) {
+	b := newBench(t)
+	p := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
+	b.start(p, action{})
+	b.end(p.payment, pairing.Result{Outcome: tillroute.Declined})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://pay.example.com/x/pay/progress", nil)
+	r.Header.Set("Payment-Token", p.following)
+	r.Header.Set("Accept", "text/event-stream")
+	w := httptest.NewRecorder()
+	begun := time.Now()
+	b.ServeHTTP(w, r)
+	require.Less(t, time.Since(begun), streamTime/2)
+	require.Equal(t, 1, strings.Count(w.Body.String(), "data: "), "it is said once")
 }
 
 func TestContextsOfRequests(t *testing.T) {
