@@ -32,7 +32,8 @@ type Config struct {
 	AccessToken tillroute.Secret
 	// OAuth is the application that the store has given its consent to.
 	OAuth OAuth
-	// Tokens is where the store's grant is kept, under the system [System] and the account DomainPrefix.
+	// Tokens is where the store's grant is kept, under the system [System] and the account DomainPrefix. One that is deleted
+	// there is used for half a minute more at most, or as long as Tokens can't be read and the access token lasts.
 	Tokens pairing.Tokens
 	// APIVersion is a date version such as "2026-07", or "2.0". Defaults to [LatestAPIVersion]. A version that the
 	// server no longer supports is answered as the oldest that it does.

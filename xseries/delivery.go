@@ -55,7 +55,7 @@ type WebhookConfig struct {
 	// Timeout bounds Handle. Defaults to 4 s, because the vendor waits 5 s: do what takes longer elsewhere, after writing it
 	// down.
 	Timeout time.Duration
-	// MaxBody is the largest body in bytes that is read. Defaults to 10 MiB.
+	// MaxBody is the largest body in bytes that is read. Defaults to 4 MiB.
 	MaxBody int64
 	// Logger gets a record at warn level for what was not handled, without what was posted. Defaults to silence.
 	Logger *slog.Logger
@@ -63,7 +63,7 @@ type WebhookConfig struct {
 
 const (
 	defaultWebhookTimeout = 4 * time.Second
-	defaultWebhookBody    = 10 << 20
+	defaultWebhookBody    = 4 << 20
 	// finishTime bounds writing down what became of a delivery.
 	finishTime = 5 * time.Second
 	// webhookRetry is how many seconds to stay away for, if the vendor asks.

@@ -139,6 +139,34 @@ func TestWebhooksAreToldApart(t *testing.T) {
 	}
 }
 
+// keyed is a store that remembers the keys.
+type keyed struct {
+	*memstore.Store
+
+	keys []string
+}
+
+func (k *keyed) BeginDelivery(ctx context.Context, source, key string, hash []byte, lease time.Duration) (pairing.Delivery, error) {
+	k.keys = append(k.keys, source+" "+key)
+	return k.Store.BeginDelivery(ctx, source, key, hash, lease)
+}
+
+func TestWebhookKeysAreForOperators(t *testing.T) {
+	store := &keyed{Store: memstore.New(memstore.Config{})}
+	v := receive(t, store)
+	for _, body := range []string{
+		form(`{"id":"s1","version":42}`, "type", "sale.update", "domain_prefix", "acme"), form(`{"id":"s1","version":42}`), form(`{"id":"s1"}`),
+		form(`{"version":42}`), form(`{"id":"` + strings.Repeat("x", 1000) + `","version":42}`), form(`[]`, "type", strings.Repeat("x", 1000)),
+	} {
+		require.Equal(t, http.StatusNoContent, post(v, body).Code)
+	}
+	require.Len(t, store.keys, 6)
+	require.Equal(t, []string{"xseries sale.update/acme/s1@42", "xseries //s1@42"}, store.keys[:2])
+	for _, key := range store.keys[2:] {
+		require.Regexp(t, "^xseries sha256:[0-9a-f]{64}$", key)
+	}
+}
+
 func TestWebhookSourcesAreIndependent(t *testing.T) {
 	store := memstore.New(memstore.Config{})
 	one := receive(t, store)

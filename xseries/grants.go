@@ -89,6 +89,14 @@ func (g *grants) lookAgain(ctx context.Context, grant pairing.Grant, refused til
 		return grant.AccessToken, nil
 	case err != nil:
 		return grant.AccessToken, nil
+	}
+	g.mu.Lock()
+	now := g.grant
+	g.mu.Unlock()
+	switch {
+	case now.Version > stored.Version && usable(now, refused):
+		// It was renewed while we looked.
+		return now.AccessToken, nil
 	case usable(stored, refused):
 		return g.keep(stored), nil
 	default:
@@ -254,14 +262,11 @@ func (g *grants) saveUnsaved(ctx context.Context) error {
 	return nil
 }
 
-// keep takes a grant that was read from the store, unless a newer one was meanwhile.
 func (g *grants) keep(grant pairing.Grant) tillroute.Secret {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if grant.Version >= g.grant.Version {
-		g.grant, g.looked = grant, time.Now()
-	}
-	return g.grant.AccessToken
+	g.grant, g.looked = grant, time.Now()
+	return grant.AccessToken
 }
 
 // forget is for a grant that is no longer stored.

@@ -9,10 +9,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
@@ -432,6 +434,20 @@ func TestDeadGrantIsNotAskedForAgainAndAgain(t *testing.T) {
 	}
 }
 
+func TestAnotherRefreshTokenIsTriedAtOnce(t *testing.T) {
+	s, tokens := newShop(), newTokens()
+	s.dead = true
+	connect(t, tokens, time.Now().Add(-time.Hour))
+	client := s.node(t, tokens)
+	require.ErrorIs(t, call(t.Context(), client), xseries.ErrReconnect)
+	s.mu.Lock()
+	s.dead, s.refresh = false, "refresh-new"
+	s.mu.Unlock()
+	_, err := tokens.PutGrant(t.Context(), pairing.Grant{System: "xseries", Account: "acme", RefreshToken: "refresh-new"}, -1)
+	require.NoError(t, err)
+	require.NoError(t, call(t.Context(), client))
+}
+
 func TestTokenLimitIsHeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tokens, asked := newTokens(), 0
@@ -532,5 +548,46 @@ func TestGrantThatWasReplacedIsNoticed(t *testing.T) {
 		require.NoError(t, call(t.Context(), client))
 		_, _, refused := s.count()
 		require.Zero(t, refused, "without a refusal first")
+	})
+}
+
+// slow is a store of tokens that holds one look back until it is told to go on.
+type slow struct {
+	pairing.Tokens
+
+	armed    atomic.Bool
+	held, on chan struct{}
+}
+
+func (w *slow) Grant(ctx context.Context, system, account string) (pairing.Grant, error) {
+	grant, err := w.Tokens.Grant(ctx, system, account)
+	if w.armed.CompareAndSwap(true, false) {
+		close(w.held)
+		<-w.on
+	}
+	return grant, err
+}
+
+func TestLookThatWasOvertakenChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, tokens := newShop(), &slow{Tokens: newTokens(), held: make(chan struct{}), on: make(chan struct{})}
+		connect(t, tokens, time.Time{})
+		client := s.node(t, tokens)
+		require.NoError(t, call(t.Context(), client))
+		time.Sleep(31 * time.Second)
+		tokens.armed.Store(true)
+		var first sync.WaitGroup
+		first.Go(func() { assert.NoError(t, call(t.Context(), client)) })
+		<-tokens.held
+		s.mu.Lock()
+		s.access = "revoked"
+		s.mu.Unlock()
+		require.NoError(t, call(t.Context(), client), "renewed meanwhile")
+		close(tokens.on)
+		first.Wait()
+		require.NoError(t, call(t.Context(), client))
+		refreshes, _, refused := s.count()
+		require.Equal(t, 1, refreshes)
+		require.Equal(t, 1, refused, "nobody goes back to the old token")
 	})
 }

@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
@@ -86,6 +88,11 @@ func TestUsedUpLimitIsWaitedFor(t *testing.T) {
 		"none left":          {200, func() headers { return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(time.Minute)} }, time.Minute},
 		"none left, no end":  {200, func() headers { return headers{"X-RateLimit-Limit": "350", "X-RateLimit-Remaining": "0"} }, 0},
 		"none left, no time": {200, func() headers { return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"} }, 0},
+		"none left, by the millisecond": {
+			200, func() headers {
+				return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(time.Minute) + "000"}
+			}, 0,
+		},
 		"none left, no sense": {
 			200, func() headers {
 				return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9223372036854775807"}
@@ -165,12 +172,51 @@ func TestRateLimitIsOfTheClient(t *testing.T) {
 		one, two := paced(t, transport, time.Minute), paced(t, transport, time.Minute)
 		require.Zero(t, one.RateLimit())
 		require.NoError(t, call(t.Context(), one))
-		require.Equal(t, xseries.RateLimit{Limit: 350, Remaining: 349, At: time.Now()}, one.RateLimit())
+		require.Equal(t, xseries.RateLimit{Limit: 350, Remaining: 349, At: time.Now().UTC()}, one.RateLimit())
 		require.ErrorIs(t, call(t.Context(), one), tillroute.ErrRateLimited)
-		require.Equal(t, xseries.RateLimit{Limit: 350, At: time.Now(), ClosedUntil: time.Now().Add(time.Minute)}, one.RateLimit())
+		require.Equal(t, xseries.RateLimit{Limit: 350, At: time.Now().UTC(), ClosedUntil: time.Now().UTC().Add(time.Minute)}, one.RateLimit())
 		start := time.Now()
 		require.NoError(t, call(t.Context(), two), "another application may have another limit")
 		require.Zero(t, time.Since(start))
 		require.Zero(t, new(xseries.Client).RateLimit())
+		odd := paced(t, &replies{next: []reply{{200, map[string]string{"X-RateLimit-Limit": "lots", "X-RateLimit-Remaining": "-1"}}}}, 0)
+		require.NoError(t, call(t.Context(), odd))
+		require.Zero(t, odd.RateLimit())
+	})
+}
+
+func TestAnswersThatOvertakeEachOtherDoNotOpenTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent, both sync.WaitGroup
+		sent.Add(2)
+		var n atomic.Int32
+		transport := transportFunc(func(r *http.Request) (*http.Response, error) {
+			header, status := http.Header{}, http.StatusTooManyRequests
+			switch n.Add(1) {
+			case 1:
+				header.Set("Retry-After", "60")
+				sent.Done()
+				sent.Wait()
+			case 2:
+				header.Set("Retry-After", "10")
+				sent.Done()
+				sent.Wait()
+				time.Sleep(time.Second)
+			default:
+				status = http.StatusOK
+			}
+			return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(emptyPage)), Request: r}, nil
+		})
+		client, err := xseries.New(xseries.Config{
+			DomainPrefix: "acme", AccessToken: personalToken, HTTP: tillroute.HTTPOptions{Transport: transport, Retries: -1, MaxRetryAfter: time.Hour},
+		})
+		require.NoError(t, err)
+		start := time.Now()
+		for range 2 {
+			both.Go(func() { assert.ErrorIs(t, call(t.Context(), client), tillroute.ErrRateLimited) })
+		}
+		both.Wait()
+		require.NoError(t, call(t.Context(), client))
+		require.Equal(t, time.Minute, time.Since(start))
 	})
 }

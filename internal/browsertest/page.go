@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
@@ -30,10 +32,20 @@ type Browser struct {
 	tolerated []string
 }
 
-// Start starts a browser as [Open] does.
+// Start starts a browser with a profile of its own, which ends with the test. Without a browser on the machine it skips
+// the test, or fails it where the environment variable CI is set.
+//
+// An exception in a page, an error on its console or in its log (a violation of its Content-Security-Policy, an answer
+// of 400 or more) fails the test at its end, unless its text contains one of tolerated.
 func Start(tb testing.TB, tolerated ...string) *Browser {
 	tb.Helper()
-	return &Browser{tb, Open(tb, tolerated...), tolerated}
+	return &Browser{tb, start(tb, tolerated), tolerated}
+}
+
+// For returns the browser for a subtest: what fails in it fails there.
+func (b *Browser) For(tb testing.TB) *Browser {
+	tb.Helper()
+	return &Browser{tb, b.tab, b.tolerated}
 }
 
 // Page is a tab.
@@ -45,8 +57,8 @@ type Page struct {
 // Open opens a page in a tab of its own that is width pixels wide.
 func (b *Browser) Open(url string, width int64) *Page {
 	b.tb.Helper()
-	p := &Page{b.tb, Tab(b.tb, b.tab, b.tolerated...)}
-	p.run(Size(width, height), chromedp.Navigate(url))
+	p := &Page{b.tb, openTab(b.tb, b.tab, b.tolerated)}
+	p.run(resize(width), chromedp.Navigate(url))
 	return p
 }
 
@@ -61,7 +73,7 @@ func (p *Page) OpenLink(width int64, act func()) *Page {
 		p.tb.Cleanup(cancel)
 		tab := &Page{p.tb, ctx}
 		watch(p.tb, ctx, nil)
-		tab.run(Size(width, height))
+		tab.run(resize(width))
 		return tab
 	case <-time.After(stepTime):
 		p.tb.Fatal("no new tab was opened")
@@ -99,6 +111,23 @@ func (p *Page) Press(keys string) {
 	p.run(page.BringToFront(), chromedp.KeyEvent(keys))
 }
 
+// Tap clicks the middle of an element with the mouse, as soon as it is visible: what covers it gets the click.
+func (p *Page) Tap(selector string) {
+	p.tb.Helper()
+	p.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+}
+
+// Resize makes the window as wide as that.
+func (p *Page) Resize(width int64) {
+	p.tb.Helper()
+	p.run(resize(width))
+}
+
+// resize makes a page as wide as a screen of that many pixels.
+func resize(width int64) chromedp.Action {
+	return emulation.SetDeviceMetricsOverride(width, height, 1, false)
+}
+
 // Screenshot saves what the whole page looks like, as an artifact of the test.
 func (p *Page) Screenshot(name string) {
 	p.tb.Helper()
@@ -129,8 +158,8 @@ func (f Frame) find(tree *page.FrameTree, top bool) string {
 		return string(tree.Frame.ID)
 	}
 	// The newest frame is the last.
-	for i := len(tree.ChildFrames) - 1; i >= 0; i-- {
-		if id := f.find(tree.ChildFrames[i], false); id != "" {
+	for _, child := range slices.Backward(tree.ChildFrames) {
+		if id := f.find(child, false); id != "" {
 			return id
 		}
 	}

@@ -1,10 +1,11 @@
 package testserver
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute/internal/browsertest"
@@ -13,10 +14,10 @@ import (
 // openTerminals opens the terminals' page on systems whose clock stands still.
 func openTerminals(t *testing.T, path string) (*till, *rig) {
 	t.Helper()
-	tab := browsertest.Open(t, "status of 400", "status of 409")
+	browser := browsertest.Start(t, judged()...)
 	r := newRig(t, Options{})
-	w := &till{t: t, Systems: r.Systems, tab: tab}
-	w.visit(path)
+	w := &till{t: t, Systems: r.Systems, page: browser.Open(r.PublicURL()+path, 1280)}
+	w.ready()
 	return w, r
 }
 
@@ -42,6 +43,7 @@ func TestTerminalsInABrowser(t *testing.T) {
 	w, r := openTerminals(t, "/terminals")
 	w.shows(one, "idle", "Ready")
 	w.at(one, "code")
+	w.shows(one, "code")
 	code := r.SmartConnect.Device(one).State().PairingCode
 	w.shows(one, "code", code[:4]+" "+code[4:])
 	w.at(one, "code")
@@ -77,6 +79,7 @@ func TestTerminalsInABrowser(t *testing.T) {
 	require.Zero(t, r.SmartConnect.Device(one).State().Settings.TipCents, "for one approval")
 
 	r.post("r1", "Card.Purchase", "AmountTotal", "700")
+	w.shows(one, "busy")
 	w.at(one, "plug")
 	w.shows(one, "busy", "No connection")
 	require.False(t, r.SmartConnect.Device(one).State().Plugged)
@@ -88,8 +91,7 @@ func TestTerminalsInABrowser(t *testing.T) {
 
 	w.at(one, "decline")
 	w.until("document.querySelector('[data-part=note]').innerText.includes('nothing on the screen')")
-	w.run(chromedp.SetValue("[data-terminal='"+one+"'] [data-setting=slow]", "15000", chromedp.ByQuery),
-		chromedp.Evaluate(`(document.querySelector("[data-setting=slow]").dispatchEvent(new Event("change", {bubbles: true})), true)`, nil))
+	w.choose("[data-terminal='"+one+"'] [data-setting=slow]", "15000")
 	require.Eventually(t, func() bool { return r.SmartConnect.Device(one).State().Settings.SlowMS == 15000 }, 10*time.Second, time.Millisecond)
 	w.press("[data-terminal='" + one + "'] [data-part=registers] button")
 	w.until("document.querySelector('[data-part=paired]').innerText.includes('No register is paired')")
@@ -99,40 +101,67 @@ func TestTerminalsInABrowser(t *testing.T) {
 func TestTerminalsAreNotRedrawnForNothing(t *testing.T) {
 	w, _ := openTerminals(t, "/terminals/7070714001")
 	w.shows("7070714001", "idle")
-	script[bool](w, `(window.changes = 0, window.calls = 0,
-		new MutationObserver((list) => { window.changes += list.length; }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true}),
-		new PerformanceObserver((list) => { window.calls += list.getEntries().length; }).observe({type: "resource"}), true)`)
-	w.until("window.calls >= 6")
-	require.Zero(t, script[int](w, "window.changes"))
+	w.do(`const seen = document.documentElement.dataset;
+		seen.changes = seen.calls = 0;
+		new MutationObserver((list) => { seen.changes = Number(seen.changes) + list.length; })
+			.observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+		new PerformanceObserver((list) => { seen.calls = Number(seen.calls) + list.getEntries().length; }).observe({type: "resource"})`)
+	w.until("Number(document.documentElement.dataset.calls) >= 6")
+	require.Equal(t, "0", w.page.Main().Text("document.documentElement.dataset.changes"))
 }
 
 func TestPagesFitTheScreen(t *testing.T) {
-	w := openTill(t, browsertest.Open(t), "/")
+	browser := browsertest.Start(t)
 	for _, width := range []int64{320, 768, 1280} {
-		w.run(browsertest.Size(width, 900))
-		name := map[int64]string{320: "-320", 768: "-768", 1280: "-1280"}[width]
-		fits := func(page string) {
-			require.True(t, script[bool](w, "document.documentElement.scrollWidth <= window.innerWidth"), "%s at %d pixels", page, width)
-			browsertest.Screenshot(t, w.tab, page+name)
-		}
-		w.visit("/")
-		w.sell("10002", "10003", "10003")
-		w.at("7070714000", "code")
-		w.shows("7070714000", "code")
-		fits("start")
-		w.pay()
-		w.inGateway("print")
-		w.until("!document.querySelector('#slip').hidden")
-		w.inGateway("show")
-		w.until("!document.querySelector('#close').hidden")
-		require.True(t, script[bool](w, "document.querySelector('#modal').scrollWidth <= document.querySelector('#modal').clientWidth"))
-		fits("modal")
-		w.inGateway("accept")
-		w.says("The sale is closed.")
-		w.press("#messages summary", "#settings summary")
-		fits("till-log")
-		w.visit("/terminals")
-		w.press("[data-terminal='7070714000'] summary")
-		fits("terminals")
+		t.Run(strconv.FormatInt(width, 10), func(t *testing.T) {
+			w := openTill(t, browser, "/")
+			w.page.Resize(width)
+			fits := func(page string) {
+				require.True(t, script[bool](w, "document.documentElement.scrollWidth <= window.innerWidth"), page)
+				w.page.Screenshot(page + "-" + strconv.FormatInt(width, 10))
+			}
+			w.sell("10002", "10003", "10003")
+			w.at("7070714001", "code")
+			w.shows("7070714001", "code")
+			fits("start")
+			w.pay()
+			w.inGateway("print")
+			w.until("!document.querySelector('#slip').hidden")
+			w.inGateway("show")
+			w.until("!document.querySelector('#close').hidden")
+			require.True(t, script[bool](w, "document.querySelector('#modal').scrollWidth <= document.querySelector('#modal').clientWidth"))
+			fits("modal")
+			w.inGateway("accept")
+			w.says("The sale is closed.")
+			w.press("#messages summary", "#settings summary")
+			fits("till-log")
+			w.page = w.browser.Open(w.PublicURL()+"/terminals", width)
+			w.ready()
+			w.press("[data-terminal='7070714000'] summary")
+			fits("terminals")
+		})
 	}
+}
+
+// On the start page one person is the cashier and the card holder: the modal must not keep them from the terminals.
+func TestTerminalsAreInReachBesideTheModal(t *testing.T) {
+	w := openTill(t, browsertest.Start(t), "/")
+	w.sell("10003")
+	w.pay()
+	require.True(t, script[bool](w, "document.querySelector('.till').inert"))
+	w.at("7070714000", "plug")
+	w.shows("7070714000", "offline")
+	w.at("7070714000", "plug")
+	w.shows("7070714000", "idle")
+	w.inGateway("show")
+	w.until("!document.querySelector('#close').hidden")
+	w.do("document.querySelector('[data-terminal] button').focus()")
+	w.page.Press(kb.Escape)
+	w.at("7070714000", "code")
+	w.shows("7070714000", "code")
+	require.True(t, w.open(), "Escape at a terminal is not meant for the modal")
+	w.do("document.querySelector('#close').focus()")
+	w.page.Press(kb.Escape)
+	w.says("The payment was closed")
+	require.False(t, script[bool](w, "document.querySelector('.till').inert"))
 }

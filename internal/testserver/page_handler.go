@@ -133,7 +133,7 @@ func servePageFile(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(content)
+	_, _ = w.Write(content) //nolint:gosec // only what is embedded can be named
 }
 
 // sendPage sends an HTML document.

@@ -1,7 +1,6 @@
 package testserver
 
 import (
-	"context"
 	"html/template"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,7 +59,8 @@ type till struct {
 	*Systems
 
 	t       *testing.T
-	tab     context.Context
+	browser *browsertest.Browser
+	page    *browsertest.Page
 	gateway *httptest.Server
 
 	mu    sync.Mutex
@@ -69,7 +68,7 @@ type till struct {
 }
 
 // openTill opens a page of simulated systems of its own in a new tab of the browser.
-func openTill(t *testing.T, browser context.Context, path string) *till {
+func openTill(t *testing.T, browser *browsertest.Browser, path string) *till {
 	t.Helper()
 	w := &till{t: t, Systems: Start(t, Options{Title: "Demo", Links: []Link{{Text: "Pair terminals", URL: "https://gateway.test/pair"}}})}
 	screen := template.Must(template.New("gateway").Parse(foreignGateway))
@@ -86,70 +85,76 @@ func openTill(t *testing.T, browser context.Context, path string) *till {
 	}))
 	t.Cleanup(w.gateway.Close)
 	w.XSeries.SetGatewayURL(w.gateway.URL + "/pay")
-	// What the judge refuses is a 4xx of the control API, which a browser logs.
-	w.tab = browsertest.Tab(t, browser, "status of 400", "status of 409")
-	w.visit(path)
+	w.browser = browser.For(t)
+	w.page = w.browser.Open(w.PublicURL()+path, 1280)
+	w.ready()
 	return w
 }
 
-// visit goes to a page of the simulated systems and waits until it is ready.
-func (w *till) visit(path string) {
-	w.t.Helper()
-	w.run(chromedp.Navigate(w.PublicURL()+path), chromedp.WaitReady(`body[data-ready=till], body[data-terminals=ready]`))
-}
+// judged is what a browser logs when the judge refuses something: a 4xx of the control API.
+func judged() []string { return []string{"status of 400", "status of 409"} }
 
-// run does something in the browser.
-func (w *till) run(actions ...chromedp.Action) {
+// ready waits until the page can be used.
+func (w *till) ready() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.tab, 10*time.Second)
-	defer cancel()
-	require.NoError(w.t, chromedp.Run(ctx, actions...))
+	w.until("document.body.dataset.ready || document.body.dataset.terminals")
 }
 
 // press presses buttons of the page, one after the other.
 func (w *till) press(selectors ...string) {
 	w.t.Helper()
 	for _, selector := range selectors {
-		w.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+		w.page.Tap(selector)
 	}
 }
 
 // doubleClick clicks twice, faster than anything can happen in between.
 func (w *till) doubleClick(selector string) {
 	w.t.Helper()
-	w.run(chromedp.Evaluate("{ const it = document.querySelector('"+selector+"'); it.click(); it.click(); }", nil))
+	w.do("const it = document.querySelector(`" + selector + "`); it.click(); it.click()")
 }
 
 // typeInto replaces what is in a field.
 func (w *till) typeInto(selector, text string) {
 	w.t.Helper()
-	w.run(chromedp.Focus(selector, chromedp.ByQuery), chromedp.Evaluate("document.activeElement.select()", nil), chromedp.KeyEvent(kb.Delete+text))
+	w.do("document.querySelector(`" + selector + "`).select()")
+	w.page.Press(kb.Delete + text)
 }
 
-// script runs a script in the page and returns what it evaluates to.
-func script[T any](w *till, code string) T {
+// choose picks an option of a list.
+func (w *till) choose(selector, value string) {
 	w.t.Helper()
-	var v T
-	w.run(chromedp.Evaluate(code, &v))
-	return v
+	w.do("const it = document.querySelector(`" + selector + "`); it.value = `" + value + "`; it.dispatchEvent(new Event('change', {bubbles: true}))")
+}
+
+// do carries out statements in the page.
+func (w *till) do(statements string) {
+	w.t.Helper()
+	w.page.Main().Do(statements)
+}
+
+// script is what an expression in the page evaluates to.
+func script[T any](w *till, expression string) T {
+	w.t.Helper()
+	return parse[T](w.t, w.page.Main().Text("JSON.stringify("+expression+")"))
 }
 
 // text is what an element of the page says.
 func (w *till) text(selector string) string {
 	w.t.Helper()
-	return script[string](w, `document.querySelector(`+"`"+selector+"`"+`).innerText`)
+	return w.page.Main().Text("document.querySelector(`" + selector + "`).innerText")
 }
 
-// until waits until a script in the page is true.
-func (w *till) until(code string) {
+// until waits until an expression in the page is true.
+func (w *till) until(expression string) {
 	w.t.Helper()
-	w.run(browsertest.Until(code))
+	w.page.Main().Until(expression)
 }
 
 // says waits until the till's line for the cashier contains a text.
 func (w *till) says(part string) {
 	w.t.Helper()
-	w.until("document.querySelector('#status').innerText.includes(`" + part + "`)")
+	w.page.Main().Shows("#status", part)
 }
 
 // logged waits until the log of messages contains a text.
@@ -168,15 +173,18 @@ func (w *till) queries() []url.Values {
 // inGateway presses a button of the gateway's page in the modal.
 func (w *till) inGateway(button string) {
 	w.t.Helper()
-	w.run(browsertest.InFrame(w.gateway.URL, `(document.querySelector("#`+button+`").click(), true)`, nil))
+	w.frame().Click("#"+button, "")
 }
+
+// frame is the gateway's page in the modal.
+func (w *till) frame() browsertest.Frame { return w.page.Frame(w.gateway.URL) }
 
 // gatewayGot waits until the gateway's page got an answer from the till, and returns it with the origin before it.
 func (w *till) gatewayGot() string {
 	w.t.Helper()
-	var got string
-	w.run(browsertest.InFrame(w.gateway.URL, `document.querySelector("#data").textContent || null`, &got))
-	return got
+	const answer = "document.querySelector('#data').textContent"
+	w.frame().Until(answer)
+	return w.frame().Text(answer)
 }
 
 // sell puts products into the cart.
@@ -218,9 +226,12 @@ func (w *till) open() bool {
 	return script[bool](w, "document.querySelector('#modal').open")
 }
 
+// openFunc opens a page of simulated systems of its own.
+type openFunc func(path string) *till
+
 func TestTillInABrowser(t *testing.T) {
-	browser := browsertest.Open(t)
-	for name, test := range map[string]func(t *testing.T, open func(path string) *till){
+	browser := browsertest.Start(t, judged()...)
+	for name, test := range map[string]func(t *testing.T, open openFunc){
 		"accept": testAccept, "decline": testDecline, "print": testPrint, "exit": testExit, "what is ignored": testIgnored,
 		"close button": testCloseButton, "split": testSplit, "refund": testRefund, "reload": testReload,
 		"double click": testDoubleClick, "sloppy double click": testSloppyDoubleClick, "two tills": testTwoTills,
@@ -232,7 +243,8 @@ func TestTillInABrowser(t *testing.T) {
 	}
 }
 
-func testAccept(t *testing.T, open func(path string) *till) {
+func testAccept(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till?register=" + RegisterThird)
 	w.sell("10002", "10002", "10003")
 	require.Equal(t, "29.00", w.text("#total"))
@@ -260,11 +272,12 @@ func testAccept(t *testing.T, open func(path string) *till) {
 	w.press("#receipts summary")
 	w.until("document.querySelector('#receipts iframe') !== null")
 	require.Equal(t, w.PublicURL()+"/till/receipts/"+sales[0].Payments[0].ID, script[string](w, "document.querySelector('#receipts iframe').src"))
-	require.Empty(t, script[string](w, "document.querySelector('#receipts iframe').getAttribute('sandbox')"))
+	require.True(t, script[bool](w, "document.querySelector('#receipts iframe').getAttribute('sandbox') === ''"))
 	require.Equal(t, "Till", script[string](w, "document.title"))
 }
 
-func testDecline(t *testing.T, open func(path string) *till) {
+func testDecline(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.sell("10003")
 	w.typeInto("#amount", "10.00")
@@ -282,7 +295,8 @@ func testDecline(t *testing.T, open func(path string) *till) {
 	require.Len(t, w.XSeries.Sales(), 1, "the sale is the same one")
 }
 
-func testPrint(t *testing.T, open func(path string) *till) {
+func testPrint(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.sell("10003")
 	w.pay()
@@ -298,7 +312,8 @@ func testPrint(t *testing.T, open func(path string) *till) {
 	require.Contains(t, w.text("#receipts"), "Slip 18.00")
 }
 
-func testExit(t *testing.T, open func(path string) *till) {
+func testExit(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.sell("10003")
 	w.pay()
@@ -308,7 +323,8 @@ func testExit(t *testing.T, open func(path string) *till) {
 	require.Empty(t, w.XSeries.Sales()[0].Payments)
 }
 
-func testIgnored(t *testing.T, open func(path string) *till) {
+func testIgnored(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.ExpectViolation(`unknown step "VOID"`)
 	w.ExpectViolation("not a JSON object")
@@ -320,9 +336,9 @@ func testIgnored(t *testing.T, open func(path string) *till) {
 	w.logged("not a JSON object")
 	require.Len(t, w.modals()[0].Messages, 4)
 
-	w.run(browsertest.InFrame(w.gateway.URL, `(document.querySelector("#inner").contentDocument.querySelector("#wrong").click(), true)`, nil))
+	w.frame().Do(`document.querySelector("#inner").contentDocument.querySelector("#wrong").click()`)
 	w.logged("not from the window of the gateway")
-	require.True(t, script[bool](w, `(window.postMessage('{"step":"EXIT"}', "*"), true)`))
+	w.do(`window.postMessage('{"step":"EXIT"}', "*")`)
 	w.until(`document.querySelectorAll("#message-list [data-who=ignored]").length === 4`)
 	require.Len(t, w.modals()[0].Messages, 4, "neither from a frame in the gateway nor from the till itself")
 	require.True(t, w.open())
@@ -335,14 +351,16 @@ func testIgnored(t *testing.T, open func(path string) *till) {
 	w.says("The sale is closed.")
 }
 
-func testCloseButton(t *testing.T, open func(path string) *till) {
+func testCloseButton(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.sell("10003")
 	w.pay()
 	const hidden = "document.querySelector('#close').hidden"
 	w.until(hidden)
 	escape := func() {
-		w.run(chromedp.Evaluate("(document.querySelector('#modal').focus(), document.querySelector('#modal iframe').blur())", nil), chromedp.KeyEvent(kb.Escape))
+		w.do("document.querySelector('#modal iframe').blur()")
+		w.page.Press(kb.Escape)
 	}
 	escape()
 	escape()
@@ -361,12 +379,14 @@ func testCloseButton(t *testing.T, open func(path string) *till) {
 	w.until(hidden)
 	w.inGateway("show")
 	w.until("!" + hidden)
-	w.run(chromedp.Focus("#close", chromedp.ByQuery), chromedp.KeyEvent(kb.Escape))
+	w.do("document.querySelector('#close').focus()")
+	w.page.Press(kb.Escape)
 	w.until("!document.querySelector('#modal').open")
 	require.Equal(t, "closed", w.modals()[1].Ended)
 }
 
-func testSplit(t *testing.T, open func(path string) *till) {
+func testSplit(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.sell("10001")
 	w.typeInto("#amount", "24.31")
@@ -392,7 +412,8 @@ func testSplit(t *testing.T, open func(path string) *till) {
 	require.Contains(t, w.text("#payments"), "Cash")
 }
 
-func testRefund(t *testing.T, open func(path string) *till) {
+func testRefund(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.press("#refund")
 	w.sell("10002", "10002")
@@ -406,11 +427,13 @@ func testRefund(t *testing.T, open func(path string) *till) {
 	require.Equal(t, "-2", sale.Lines[0].Quantity.String())
 }
 
-func testReload(t *testing.T, open func(path string) *till) {
+func testReload(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.sell("10003")
 	w.pay()
-	w.visit("/till")
+	w.page.Reload()
+	w.ready()
 	require.Eventually(t, func() bool { return w.modals()[0].Ended == "closed" }, 10*time.Second, time.Millisecond)
 	require.Equal(t, "0.00", w.text("#total"))
 	w.press("#open-list button")
@@ -423,7 +446,8 @@ func testReload(t *testing.T, open func(path string) *till) {
 	require.True(t, script[bool](w, "document.querySelector('#open-sales').hidden"))
 }
 
-func testDoubleClick(t *testing.T, open func(path string) *till) {
+func testDoubleClick(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.sell("10003")
 	w.doubleClick("#pay")
@@ -434,7 +458,8 @@ func testDoubleClick(t *testing.T, open func(path string) *till) {
 	require.Len(t, w.queries(), 1)
 }
 
-func testSloppyDoubleClick(t *testing.T, open func(path string) *till) {
+func testSloppyDoubleClick(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till?sloppy=1")
 	w.sell("10003")
 	w.doubleClick("#pay")
@@ -447,10 +472,11 @@ func testSloppyDoubleClick(t *testing.T, open func(path string) *till) {
 	require.Len(t, w.XSeries.Sales()[0].Payments, 1)
 }
 
-func testTwoTills(t *testing.T, open func(path string) *till) {
+func testTwoTills(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till?register=" + RegisterMain)
-	second := &till{t: t, Systems: w.Systems, gateway: w.gateway, tab: browsertest.Tab(t, w.tab)}
-	second.visit("/till?register=" + RegisterSecond)
+	second := &till{t: t, Systems: w.Systems, gateway: w.gateway, page: w.browser.Open(w.PublicURL()+"/till?register="+RegisterSecond, 1280)}
+	second.ready()
 	for _, one := range []*till{w, second} {
 		one.sell("10003")
 		one.pay()
@@ -468,7 +494,8 @@ func testTwoTills(t *testing.T, open func(path string) *till) {
 	}
 }
 
-func testAcceptTwice(t *testing.T, open func(path string) *till) {
+func testAcceptTwice(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till")
 	w.ExpectViolation("step ACCEPT after the modal was accepted")
 	w.sell("10003")
@@ -479,7 +506,8 @@ func testAcceptTwice(t *testing.T, open func(path string) *till) {
 	require.Len(t, w.XSeries.Sales()[0].Payments, 1)
 }
 
-func testSettings(t *testing.T, open func(path string) *till) {
+func testSettings(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till?register=nope")
 	w.says("There is no register nope.")
 	w.press("#settings summary")
@@ -501,13 +529,13 @@ func testSettings(t *testing.T, open func(path string) *till) {
 	w.says("Declined")
 }
 
-func testPark(t *testing.T, open func(path string) *till) {
+func testPark(t *testing.T, open openFunc) {
+	t.Helper()
 	w := open("/till?register=" + RegisterMain)
 	w.sell("10002", "10003")
 	w.press("button[aria-label='Remove one Coffee']", "#park")
 	w.says("Parked.")
 	require.Equal(t, "18", w.XSeries.Sales()[0].Total.String())
-	w.run(chromedp.SetValue("#register", RegisterSecond, chromedp.ByQuery),
-		chromedp.Evaluate(`(document.querySelector("#register").dispatchEvent(new Event("change")), true)`, nil))
+	w.choose("#register", RegisterSecond)
 	w.until("document.querySelector('#open-sales').hidden && location.search.includes('" + RegisterSecond + "')")
 }

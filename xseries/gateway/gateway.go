@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -80,12 +82,15 @@ type Handler struct {
 	mux     *http.ServeMux
 	keys    keys
 	pages   map[string]*template.Template
+	// protection refuses requests that other sites' pages make.
+	protection *http.CrossOriginProtection
 
 	mu     sync.Mutex
 	stores map[string]*store
 
-	closing context.Context
-	close   context.CancelFunc
+	// closed is closed by Close.
+	closed chan struct{}
+	close  func()
 }
 
 // New checks the configuration and returns a handler. It sends nothing. Its error names every field that is wrong.
@@ -104,8 +109,14 @@ func New(config Config) (*Handler, error) {
 		log:    config.Logger,
 		keys:   newKeys(config.Key),
 		stores: map[string]*store{},
+		closed: make(chan struct{}),
+
+		protection: http.NewCrossOriginProtection(),
 	}
-	h.closing, h.close = context.WithCancel(context.Background())
+	// A proxy may hide the host that the browser asked. The origin is valid, and nothing else can fail.
+	_ = h.protection.AddTrustedOrigin(base.Scheme + "://" + base.Host)
+	h.config.Key = "" // The keys that are made of it are all that is needed.
+	h.close = sync.OnceFunc(func() { close(h.closed) })
 	h.pages = h.parsePages()
 	h.routes()
 	return h, nil
@@ -123,8 +134,15 @@ func (c *Config) prepare() (*url.URL, []string) {
 	}
 	base, err := url.Parse(strings.TrimRight(c.URL, "/"))
 	switch {
-	case err != nil || base.Host == "" || base.RawQuery != "" || base.Fragment != "" || base.User != nil:
+	case strings.Contains(c.URL, "@"):
+		// It is not shown: it may have a password.
+		add("URL has an @: leave out who is asking")
+		base = &url.URL{}
+	case err != nil || base.Host == "" || strings.ContainsAny(c.URL, "?#"):
 		add("URL %.100q is not the address of the handler, such as https://pay.example.com/xseries", c.URL)
+		base = &url.URL{}
+	case base.Path != "" && (path.Clean(base.Path) != base.Path || base.EscapedPath() != base.Path):
+		add("URL %.100q has a path that is not plain: use letters, digits and dashes", c.URL)
 		base = &url.URL{}
 	case base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())):
 		add("URL %.100q is not https", c.URL)
@@ -144,8 +162,11 @@ func (c *Config) prepare() (*url.URL, []string) {
 	if c.HTTP.Transport == nil {
 		c.HTTP.Transport = rest.NewTransport()
 	}
-	if c.OAuth.HTTP.Transport == nil {
+	if reflect.ValueOf(c.OAuth.HTTP).IsZero() {
 		c.OAuth.HTTP = c.HTTP
+	}
+	if c.OAuth.HTTP.Transport == nil {
+		c.OAuth.HTTP.Transport = c.HTTP.Transport
 	}
 	if _, err := c.OAuth.AuthCodeURL(xseries.NewState()); err != nil {
 		add("OAuth: %s", message(err))
@@ -193,6 +214,12 @@ func (h *Handler) pairingLink(registerID string) string {
 // [http.Server.RegisterOnShutdown]: the pages come back to another node, or to this one when it runs again.
 func (h *Handler) Close() { h.close() }
 
+// String returns where the handler is. What it is made of has secrets, which fmt would show.
+func (h *Handler) String() string { return "gateway at " + h.base.String() }
+
+// GoString returns what String does.
+func (h *Handler) GoString() string { return h.String() }
+
 // url returns the address of one of the handler's pages.
 func (h *Handler) url(path string) string { return h.base.String() + path }
 
@@ -221,8 +248,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-store")
-	var protection http.CrossOriginProtection
-	if err := protection.Check(r); err != nil {
+	if err := h.protection.Check(r); err != nil {
 		h.problem(w, r, http.StatusForbidden, "This request came from another site.", "Go back and try again.")
 		return
 	}

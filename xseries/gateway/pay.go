@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,8 @@ const (
 	// pairingRetry and troubleRetry are when a page that couldn't begin tries again, in milliseconds.
 	pairingRetry = 3000
 	troubleRetry = 4000
+	// clockSkew is how far the clocks of nodes and the store may be apart.
+	clockSkew = 5 * time.Minute
 )
 
 // payPage serves the page that the sell screen shows in its iframe. It has no effect.
@@ -53,7 +56,7 @@ func (h *Handler) payPage(w http.ResponseWriter, r *http.Request) {
 	}{
 		Origin: q.Origin,
 		Token: seal(h.keys, forPage, ask{
-			Store: store, Register: q.RegisterID, Kind: q.Kind, Amount: q.Amount, Page: nonce(),
+			Store: store, Register: q.RegisterID, Kind: q.Kind, Amount: q.Amount, Page: nonce(), Opened: time.Now().Unix(),
 		}, pageTTL),
 		Amount: q.Amount.StringFixed(max(2, -q.Amount.Exponent())), //nolint:mnd // as the sell screens write them.
 		Refund: q.Kind == pairing.Refund,
@@ -76,9 +79,10 @@ func (h *Handler) payStart(w http.ResponseWriter, r *http.Request) {
 		Token string `json:"token"`
 		// Data is the sell screen's message as it came.
 		Data string `json:"data"`
-		// Use and Settled are the payment that the cashier decided about.
+		// Use and Settled are the payment that the cashier decided about, and Mark is its mark at that time.
 		Use     string `json:"use"`
 		Settled string `json:"settled"`
+		Mark    string `json:"mark"`
 	}
 	if !h.read(w, r, &body) {
 		return
@@ -96,7 +100,7 @@ func (h *Handler) payStart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.Register = charge.RegisterID
-	s := &start{h: h, r: r, ask: a, sale: charge.SaleID, paid: paid, use: body.Use, settled: body.Settled}
+	s := &start{h: h, r: r, ask: a, sale: charge.SaleID, paid: paid, use: body.Use, settled: body.Settled, mark: body.Mark}
 	writeJSON(w, http.StatusOK, s.run(r.Context()))
 }
 
@@ -131,20 +135,20 @@ func readSale(data string, a ask) (xseries.Charge, decimal.Decimal, error) {
 
 // start is the beginning of a payment.
 type start struct {
-	h            *Handler
-	r            *http.Request
-	ask          ask
-	sale         string
-	paid         decimal.Decimal
-	use, settled string
+	h    *Handler
+	r    *http.Request
+	ask  ask
+	sale string
+	paid decimal.Decimal
+	// use and settled are the payment that the cashier decided about, and mark is what it was marked with when they were asked.
+	use, settled, mark string
+	// from is the mark from which the cashier's decision lets the payment be claimed.
+	from string
 }
 
-// run looks at what was attempted for the sale, and resumes that or submits a new payment.
+// run looks at what was attempted for the sale, and resumes that or submits a new payment. What is under way, or was approved,
+// is resumed whatever has become of the store's consent and the register's pairing meanwhile.
 func (s *start) run(ctx context.Context) answer {
-	known, paired, stop := s.prepare(ctx)
-	if stop != nil {
-		return answer{Screen: *stop}
-	}
 	ids := chain(s.ask.Store, s.ask.Register, s.sale)
 	// Other pages and nodes may begin an attempt at the same time: then theirs is looked at.
 	for range submitTries {
@@ -153,9 +157,19 @@ func (s *start) run(ctx context.Context) answer {
 			return answer{Screen: s.trouble(ctx, "the payments of this sale could not be read", err)}
 		}
 		if n > 0 {
-			switch s.judge(&latest) {
+			v := s.judge(&latest)
+			if v != resume {
+				own, err := s.own(ctx, ids, latest, n)
+				if err != nil {
+					return answer{Screen: s.trouble(ctx, "the payments of this sale could not be read", err)}
+				}
+				if own.ID != "" {
+					return s.follow(ctx, own)
+				}
+			}
+			switch v {
 			case resume:
-				return s.follow(ctx, latest, paired)
+				return s.follow(ctx, latest)
 			case doubt:
 				return answer{Screen: showDoubt(latest, s.ask)}
 			case begin:
@@ -164,10 +178,14 @@ func (s *start) run(ctx context.Context) answer {
 				return answer{Screen: s.trouble(ctx, "the earlier payment of this sale could not be settled", err)}
 			}
 		}
+		known, stop := s.prepare(ctx)
+		if stop != nil {
+			return answer{Screen: *stop}
+		}
 		p, err := s.submit(ctx, ids+strconv.Itoa(n+1), known)
 		switch {
 		case err == nil:
-			return s.follow(ctx, p, paired)
+			return s.follow(ctx, p)
 		case errors.Is(err, tillroute.ErrConflict):
 			continue
 		case errors.Is(err, pairing.ErrNotPaired):
@@ -181,16 +199,33 @@ func (s *start) run(ctx context.Context) answer {
 	return answer{Screen: s.trouble(ctx, "other windows are paying this sale", nil)}
 }
 
+// own returns the payment that this page began, if others were begun after it; the zero Payment if there is none. A page has one
+// payment, also if its request comes again when all is over.
+func (s *start) own(ctx context.Context, ids string, latest pairing.Payment, n int) (pairing.Payment, error) {
+	opened := time.Unix(s.ask.Opened, 0).Add(-clockSkew)
+	// What was accepted before the page was opened is not its own.
+	for p := latest; n > 1 && !p.AcceptedAt.Before(opened); {
+		n--
+		var err error
+		if p, err = s.h.config.Router.Payment(ctx, ids+strconv.Itoa(n)); err != nil {
+			return pairing.Payment{}, err
+		}
+		if readDetail(p).Page == s.ask.Page {
+			return p, nil
+		}
+	}
+	return pairing.Payment{}, nil
+}
+
 // prepare checks that the register is one of a store that has given its consent, and paired.
-func (s *start) prepare(ctx context.Context) (register, pairing.Pairing, *screen) {
-	stop := func(sc screen) (register, pairing.Pairing, *screen) { return register{}, pairing.Pairing{}, &sc }
+func (s *start) prepare(ctx context.Context) (register, *screen) {
+	stop := func(sc screen) (register, *screen) { return register{}, &sc }
 	if _, err := s.h.config.Tokens.Grant(ctx, xseries.System, s.ask.Store); errors.Is(err, tillroute.ErrNotFound) {
 		return stop(s.notConnected())
 	} else if err != nil {
 		return stop(s.trouble(ctx, "the store's connection could not be read", err))
 	}
-	paired, err := s.h.config.Router.Pairing(ctx, xseries.RegisterKey(s.ask.Store, s.ask.Register))
-	if errors.Is(err, tillroute.ErrNotFound) {
+	if _, err := s.h.config.Router.Pairing(ctx, xseries.RegisterKey(s.ask.Store, s.ask.Register)); errors.Is(err, tillroute.ErrNotFound) {
 		return stop(s.notPaired())
 	} else if err != nil {
 		return stop(s.trouble(ctx, "the register's pairing could not be read", err))
@@ -208,7 +243,7 @@ func (s *start) prepare(ctx context.Context) (register, pairing.Pairing, *screen
 	case err != nil:
 		return stop(s.trouble(ctx, "Lightspeed could not be asked about this register", err))
 	}
-	return known, paired, nil
+	return known, nil
 }
 
 // judge is judge, with what the cashier decided.
@@ -217,31 +252,43 @@ func (s *start) judge(latest *pairing.Payment) verdict {
 	switch {
 	case v == doubt && s.settled == latest.ID:
 		return begin
-	case v == doubt && s.use == latest.ID && covers(*latest, s.ask.Kind, s.ask.Amount):
+	case s.undone(*latest):
+		return begin
+	case v == doubt && s.use == latest.ID && s.mark == latest.Mark && covers(*latest, s.ask.Kind, s.ask.Amount):
+		// Another window may be asking the same: what was decided is good for what was shown.
+		s.from = latest.Mark
 		return resume
 	default:
 		return v
 	}
 }
 
+// undone reports whether the cashier says that an approved payment, which pays another amount than the page was opened for, was
+// given back.
+func (s *start) undone(p pairing.Payment) bool {
+	return s.settled == p.ID && s.mark == p.Mark && p.State == pairing.Done && p.Outcome() == tillroute.Approved &&
+		!covers(p, s.ask.Kind, s.ask.Amount)
+}
+
 // settle writes down that the sale has the payment, so that it is asked about no more.
 func (s *start) settle(ctx context.Context, p pairing.Payment) error {
-	if p.Outcome() != tillroute.Approved || strings.HasPrefix(p.Mark, markRecorded) {
+	if p.Outcome() != tillroute.Approved || settled(p.Mark) {
 		return nil
 	}
 	mark := recordedBySale
-	if s.settled == p.ID {
+	switch {
+	case s.undone(p):
+		mark = undoneByCashier
+	case s.settled == p.ID:
 		mark = recordedByCashier
-		s.h.log.InfoContext(ctx, "the cashier says that the sale has its payment", "payment", p.ID)
 	}
+	s.h.log.InfoContext(ctx, "an approved payment of the sale is settled", "payment", p.ID, "mark", mark)
 	_, err := s.h.config.Router.Mark(ctx, p.ID, p.Mark, mark)
 	return err
 }
 
 // submit hands the payment to the router.
 func (s *start) submit(ctx context.Context, id string, known register) (pairing.Payment, error) {
-	// It can be encoded: it is made of texts and a number.
-	data, _ := json.Marshal(detail{Sale: s.sale, Page: s.ask.Page, Paid: s.paid})
 	request := pairing.Request{
 		ID:        id,
 		Register:  xseries.RegisterKey(s.ask.Store, s.ask.Register),
@@ -249,7 +296,7 @@ func (s *start) submit(ctx context.Context, id string, known register) (pairing.
 		Amount:    s.ask.Amount,
 		Currency:  known.Currency,
 		Reference: idPart(s.sale),
-		Data:      data,
+		Data:      encoded(detail{Sale: s.sale, Page: s.ask.Page, Paid: s.paid}),
 	}
 	if check := s.h.config.Check; check != nil {
 		if err := check(s.r, request); err != nil {
@@ -274,19 +321,22 @@ func refused(err error) error {
 	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Message != "" {
 		text = e.Message
 	}
+	// The cause is left out: it must not be taken for one of the store's.
 	return &tillroute.Error{
-		System: xseries.System, Operation: "gateway", Kind: tillroute.KindForbidden, Outcome: tillroute.Failed, Message: text, Err: err,
+		System: xseries.System, Operation: "gateway", Kind: tillroute.KindForbidden, Outcome: tillroute.Failed, Message: text,
 	}
 }
 
 // follow answers with the payment that the page is to follow.
-func (s *start) follow(ctx context.Context, p pairing.Payment, paired pairing.Pairing) answer {
-	f := follow{ID: p.ID, Kind: s.ask.Kind, Amount: s.ask.Amount, Page: s.ask.Page, Terminal: p.Terminal.Serial}
-	if paired.Terminal == p.Terminal && paired.TerminalName != "" {
-		f.Terminal = paired.TerminalName
+func (s *start) follow(ctx context.Context, p pairing.Payment) answer {
+	f := follow{
+		ID: p.ID, Kind: s.ask.Kind, Amount: s.ask.Amount, Page: s.ask.Page, Paid: s.paid, From: s.from,
+		Terminal: "terminal " + cmp.Or(p.Handle.Serial, p.Terminal.Serial),
 	}
-	if s.use == p.ID {
-		f.From = p.Mark
+	// The name is for people alone: the payment is followed without it, too.
+	paired, err := s.h.config.Router.Pairing(ctx, p.Register)
+	if err == nil && paired.Terminal == p.Terminal && paired.TerminalName != "" {
+		f.Terminal = paired.TerminalName
 	}
 	return answer{
 		Screen: s.h.now(ctx, p, f),
@@ -342,7 +392,7 @@ func (h *Handler) payTold(w http.ResponseWriter, r *http.Request) {
 		if err != nil || p.Outcome() != tillroute.Approved || !covers(p, f.Kind, f.Amount) {
 			return err
 		}
-		_, err = h.config.Router.Mark(ctx, f.ID, f.From, markTold+f.Page)
+		_, err = h.config.Router.Mark(ctx, f.ID, f.From, toldBy(f.Page, f.Paid))
 		return err
 	})
 }
@@ -433,9 +483,13 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, into any) bool {
 }
 
 func writeJSON(w http.ResponseWriter, status int, content any) {
-	// Contents are plain structures of this package: they can be encoded.
-	text, _ := json.Marshal(content)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
+	_, _ = w.Write(append(encoded(content), '\n'))
+}
+
+// encoded returns the JSON of a plain structure of this package, which can always be encoded.
+func encoded(content any) []byte {
+	text, _ := json.Marshal(content) //nolint:errchkjson // texts, numbers and amounts have no errors.
+	return text
 }

@@ -55,6 +55,7 @@ function drawSale() {
   if (remaining() !== drawn) ui.amount.value = remaining() ? money(remaining()) : '';
   drawn = remaining();
   ui.refund.disabled = sale !== null;
+  for (const button of [ui.pay, ui.cash]) button.setAttribute('aria-disabled', String(sale !== null && !remaining()));
   for (const button of ui.products.querySelectorAll('button')) button.disabled = sale !== null;
 }
 
@@ -199,6 +200,7 @@ function showModal() {
   if (covering) ui.modal.show();
   else ui.modal.showModal();
   find('.till').inert = true;
+  ui.modal.scrollIntoView({ block: 'nearest' });
 }
 
 function openModal(opened, times) {
@@ -312,10 +314,10 @@ async function closeModal() {
 // A browser may end a dialog by its own rules; while a gateway holds it open it comes back, its frame untouched.
 ui.modal.addEventListener('cancel', (event) => event.preventDefault());
 ui.modal.addEventListener('close', () => { if (modal) showModal(); });
-ui.modal.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape') return;
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || !modal || event.target.closest('.terminals')) return;
   event.preventDefault();
-  if (modal?.closable) guard(closeModal)();
+  guard(closeModal)();
 });
 
 // Who leaves the page loses the modal, and the gateway is not asked. The sale stays.
@@ -338,6 +340,7 @@ function note(who, text, remark = '') {
   if (remark) row.append(element('em', { textContent: ' ' + remark }));
   ui['message-list'].append(row);
   if (ui['message-list'].children.length > keep) ui['message-list'].firstElementChild.remove();
+  ui['message-list'].scrollTop = ui['message-list'].scrollHeight;
   noted++;
   ui['message-count'].textContent = '(' + noted + ')';
   ui['no-messages'].hidden = true;
@@ -389,9 +392,11 @@ function listen() {
     startSale();
     say('');
     await refresh();
+    ui.products.querySelector('button').focus();
   }));
   ui.park.addEventListener('click', guard(async () => {
     await begin();
+    if (!remaining()) throw new Error('The sale is paid in full: start a new one.');
     startSale();
     await refresh();
     say('Parked. Reopen it below.');
