@@ -25,7 +25,7 @@ type meddler struct {
 
 func (m *meddler) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.Payment, error) {
 	if before := m.before; before != nil {
-		b.meddler.before = nil
+		m.before = nil
 		before()
 	}
 	p, err := m.Store.AcceptPayment(ctx, r)
