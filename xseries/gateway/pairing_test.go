@@ -404,7 +404,7 @@ func TestPairWithAProvidersCode(t *testing.T) {
 	require.Equal(t, http.StatusOK, p.status)
 	require.Equal(t, "/paired", p.path())
 	require.Contains(t, p.text(), "Main Outlet – Main Register is ready to take payments")
-	require.Contains(t, p.text(), "It uses the terminal 7070714001")
+	require.Contains(t, p.text(), "It uses Terminal 7070714001.")
 	require.Contains(t, p.text(), "Setup > Payment Types > Credit Card")
 	require.Contains(t, p.html, `<code class="copy">`+s.handler.GatewayURL()+`</code>`)
 
@@ -418,10 +418,10 @@ func TestPairWithAProvidersCode(t *testing.T) {
 
 	p = b.open(t, "/")
 	require.Equal(t, "/terminals", p.path(), "who is connected needs no welcome")
-	require.Regexp(t, `Main Outlet – Main Register 7070714001 paired \d+ \w+ \d+, \d+:\d+ UTC Change Unpair`, p.text())
+	require.Regexp(t, `Main Outlet – Main Register Terminal 7070714001 paired \d+ \w+ \d+, \d+:\d+ UTC Change Unpair`, p.text())
 	require.Contains(t, p.text(), "Second Outlet – Second Register No terminal Pair")
 	require.Equal(t, "/pair", b.open(t, "/?register="+testserver.RegisterSecond).path())
-	require.Contains(t, b.open(t, "/pair").text(), "Main Outlet – Main Register (paired with 7070714001)")
+	require.Contains(t, b.open(t, "/pair").text(), "Main Outlet – Main Register (paired with Terminal 7070714001)")
 }
 
 func TestPairWithOurCode(t *testing.T) {
@@ -431,7 +431,7 @@ func TestPairWithOurCode(t *testing.T) {
 	code := s.issue(t, "T-1", "Counter")
 	p := b.pair(t, testserver.RegisterSydney, " "+strings.ToLower(code)+" ")
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Contains(t, p.text(), "Sydney – Main Register is ready to take payments It uses the terminal Counter.")
+	require.Contains(t, p.text(), "Sydney – Main Register is ready to take payments It uses Counter.")
 	require.Equal(t, "T-1", s.pairing(t, testserver.RegisterSydney).Terminal.Serial)
 
 	// A virtual register: a second one for the same terminal.
@@ -474,14 +474,14 @@ func TestPairWithASerialNumber(t *testing.T) {
 
 	p = b.submit(t, f.with("code", "ACME-1"))
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Contains(t, p.text(), "It uses the terminal ACME-1")
+	require.Contains(t, p.text(), "It uses Terminal ACME-1.")
 
 	p = b.submit(t, f.with("code", "ACME-1"))
 	require.Equal(t, "/paired", p.path(), "it is paired like that already: there is nothing to ask")
 	require.Equal(t, int64(1), s.pairing(t, testserver.RegisterMain).Version)
 
 	p = b.submit(t, f.with("code", "ACME-2"))
-	require.Contains(t, p.text(), "is paired with ACME-1. It will use the terminal with the serial number ACME-2 instead.")
+	require.Contains(t, p.text(), "is paired with Terminal ACME-1. It will use the terminal with the serial number ACME-2 instead.")
 	p = b.submit(t, p.form(t, "/pair"))
 	require.Equal(t, "/paired", p.path(), p.text())
 	require.Equal(t, "ACME-2", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
@@ -634,7 +634,7 @@ func TestReplaceATerminal(t *testing.T) {
 
 	p := b.submit(t, ask.form(t, "/pair"))
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Contains(t, p.text(), "It uses the terminal Window")
+	require.Contains(t, p.text(), "It uses Window.")
 	require.Equal(t, "T-2", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
 
 	p = b.submit(t, ask.form(t, "/pair"))
@@ -730,7 +730,7 @@ func TestManyPairings(t *testing.T) {
 	b := s.browser(t)
 	b.connect(t)
 	text := b.open(t, "/terminals").text()
-	require.Equal(t, 250, strings.Count(text, "The store no longer has this register. T-acme "))
+	require.Equal(t, 250, strings.Count(text, "The store no longer has this register. Terminal T-acme "))
 	require.NotContains(t, text, "T-acme-2")
 	require.NotContains(t, text, "T-aaa")
 	require.NotContains(t, text, "T-zseries")
@@ -771,7 +771,7 @@ func TestUnpairARegisterThatIsGone(t *testing.T) {
 	b.connect(t)
 	require.NotContains(t, b.open(t, "/pair").text(), "Old Register")
 	p := b.open(t, "/terminals")
-	require.Regexp(t, `Main Outlet – Old Register The store no longer has this register. T-9 paired [^U]+ UTC Unpair`, p.text())
+	require.Regexp(t, `Main Outlet – Old Register The store no longer has this register. Terminal T-9 paired [^U]+ UTC Unpair`, p.text())
 	require.Equal(t, "/terminals", b.open(t, "/paired?register="+registerGone).path(), "it is not ready for anything")
 	p = b.submit(t, b.open(t, "/unpair?register="+registerGone).form(t, "/unpair"))
 	require.Equal(t, "/terminals", p.path())
