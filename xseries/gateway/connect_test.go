@@ -249,6 +249,7 @@ func TestPreselectionThatIsTooLong(t *testing.T) {
 	b := s.browser(t)
 	p := b.submit(t, b.open(t, "/?register="+strings.Repeat("r", 5000)).form(t, "/connect"))
 	require.Equal(t, "/pair", p.path(), p.text())
+	require.NotContains(t, p.text(), "The register that you came from", "it was not put into a cookie that browsers refuse")
 }
 
 // racingTokens has another node store the grant before each of the first PutGrants.

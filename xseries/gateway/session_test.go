@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -259,4 +260,56 @@ func TestTwoTabs(t *testing.T) {
 	require.NoError(t, err)
 	w := s.post(t, "/connect", cookie, url.Values{"form": {s.formToken(of)}})
 	require.Equal(t, http.StatusSeeOther, w.Code)
+}
+
+func TestPairProblems(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteURL, siteKey)
+	fail := func(kind tillroute.Kind, outcome tillroute.Outcome, after time.Duration) error {
+		return &tillroute.Error{Kind: kind, Outcome: outcome, RetryAfter: after, Message: "it has a customer"}
+	}
+	for name, test := range map[string]struct {
+		err  error
+		says string
+	}{
+		"too many tries": {
+			pairing.Errorf(tillroute.KindRateLimited, pairing.ErrTooManyTries, "later"),
+			"Too many wrong codes were typed. Wait a moment and try again.",
+		},
+		"unknown": {
+			fail(tillroute.KindTimeout, tillroute.Unknown, 0),
+			"It is not known whether this has worked.",
+		},
+		"an error that says nothing": {errors.New("dial tcp 10.0.0.7"), "It is not known whether this has worked."},
+		"never arrived": {
+			fail(tillroute.KindUnavailable, tillroute.Failed, 0),
+			"The terminal's provider can't be reached. Nothing was changed. Wait a moment and try again.",
+		},
+		"busy": {
+			fail(tillroute.KindBusy, tillroute.Failed, 61*time.Second),
+			"The terminal is busy. Nothing was changed. Wait 2 minutes and try again.",
+		},
+		"refused": {
+			fail(tillroute.KindInvalid, tillroute.Failed, 0),
+			"The terminal's provider does not accept this. Nothing was changed.",
+		},
+		"in conflict": {
+			fail(tillroute.KindConflict, tillroute.Failed, 0),
+			"The terminal can't be paired as it is: it has a customer",
+		},
+	} {
+		got := s.pairProblem(t.Context(), visit{}, lane{}, test.err)
+		require.Contains(t, got, test.says, name)
+		require.NotContains(t, got, "10.0.0.7", name)
+	}
+}
+
+func TestWait(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		time.Millisecond: "a few seconds", 11 * time.Second: "a minute", time.Minute: "a minute", 61 * time.Second: "2 minutes",
+		10 * time.Minute: "10 minutes",
+	} {
+		require.Equal(t, want, wait(d), d)
+	}
 }
