@@ -33,6 +33,8 @@ var (
 	ErrReconnect = errors.New("the store's consent is gone: reconnect the store")
 )
 
+const exchangeOperation = "OAuth.Exchange"
+
 const (
 	defaultAuthorizeURL = "https://secure.retail.lightspeed.app/connect"
 	tokenPath           = "/api/1.0/token" //nolint:gosec // it is a path.
@@ -189,7 +191,7 @@ func single(query url.Values, name string) (value string, ok bool, err error) {
 //
 // API reference: https://x-series-api.lightspeedhq.com/docs/authorization
 func (o OAuth) Exchange(ctx context.Context, callback Callback) (pairing.Grant, error) {
-	const operation = "OAuth.Exchange"
+	const operation = exchangeOperation
 	if callback.Code == "" {
 		return pairing.Grant{}, tillroute.Invalid(System, operation, "the code is missing")
 	}
@@ -278,6 +280,13 @@ func (o OAuth) token(ctx context.Context, operation string, grant pairing.Grant,
 	token, err := ask(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: way}), o.config(grant.Account))
 	if err != nil {
 		return pairing.Grant{}, way.explain(err)
+	}
+	prefix, _ := token.Extra("domain_prefix").(string)
+	// Whoever owns one store must not come by another's grant by changing what the callback says. Renewed tokens are kept
+	// whatever their store is called by now: there are no others.
+	if prefix != "" && !strings.EqualFold(prefix, grant.Account) && operation == exchangeOperation {
+		return pairing.Grant{}, way.fail(tillroute.KindForbidden, tillroute.Failed,
+			fmt.Sprintf("the tokens are of the store %.70q, not of %s: connect the store again", prefix, grant.Account))
 	}
 	grant.AccessToken = tillroute.Secret(token.AccessToken)
 	grant.RefreshToken = tillroute.Secret(token.RefreshToken)

@@ -114,19 +114,19 @@ func TestParseCallback(t *testing.T) {
 func TestExchange(t *testing.T) {
 	s := newServer(t, answer(http.StatusOK, fixture(t, "oauth_token_response_scoped.synthetic.json")))
 	before := time.Now()
-	grant, err := s.app().Exchange(t.Context(), xseries.Callback{Code: "code-0001", DomainPrefix: "acme", Scope: "registers:read"})
+	grant, err := s.app().Exchange(t.Context(), xseries.Callback{Code: "code-0001", DomainPrefix: "example", Scope: "registers:read"})
 	require.NoError(t, err)
 	require.WithinRange(t, grant.Expiry, before.Add(86400*time.Second), time.Now().Add(86400*time.Second))
 	require.Equal(t, time.UTC, grant.Expiry.Location())
 	grant.Expiry = time.Time{}
 	require.Equal(t, pairing.Grant{
-		System: "xseries", Account: "acme", AccessToken: "test_access_token_0001", RefreshToken: "test_refresh_token_0001",
+		System: "xseries", Account: "example", AccessToken: "test_access_token_0001", RefreshToken: "test_refresh_token_0001",
 		TokenType: "Bearer", Scope: "registers:read outlets:read payment_types:read sales:read webhooks",
 	}, grant)
 	got := s.got()
 	require.Len(t, got, 1)
 	require.Equal(t, http.MethodPost, got[0].method)
-	require.Equal(t, "/acme/api/1.0/token", got[0].path)
+	require.Equal(t, "/example/api/1.0/token", got[0].path)
 	require.Empty(t, got[0].query)
 	require.Empty(t, got[0].header.Get("Authorization"))
 	require.Equal(t, "application/x-www-form-urlencoded", got[0].header.Get("Content-Type"))
@@ -134,6 +134,20 @@ func TestExchange(t *testing.T) {
 		"grant_type": {"authorization_code"}, "code": {"code-0001"}, "client_id": {"client-id"},
 		"client_secret": {clientSecret.Reveal()}, "redirect_uri": {"https://pay.example.com/callback?x=1"},
 	}, got[0].form)
+}
+
+func TestExchangeOfAnotherStoresTokens(t *testing.T) {
+	s := newServer(t, answer(http.StatusOK, `{"access_token":"a-secret-1","refresh_token":"b-secret-1","domain_prefix":"other"}`))
+	grant, err := s.app().Exchange(t.Context(), xseries.Callback{Code: "code-0001", DomainPrefix: "acme"})
+	require.ErrorIs(t, err, tillroute.ErrForbidden)
+	require.ErrorContains(t, err, `the store "other", not of acme`)
+	require.NotContains(t, err.Error(), "secret")
+	require.Zero(t, grant)
+
+	// Renewed tokens are the only ones that are left.
+	grant, err = s.app().Refresh(t.Context(), pairing.Grant{System: "xseries", Account: "acme", RefreshToken: "old-refresh"})
+	require.NoError(t, err)
+	require.Equal(t, "b-secret-1", grant.RefreshToken.Reveal())
 }
 
 func TestRefresh(t *testing.T) {

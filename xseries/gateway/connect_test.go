@@ -152,22 +152,28 @@ func TestMissingScopes(t *testing.T) {
 // TestAnothersStore has a merchant who changes the domain prefix that comes back to that of another's store, at a vendor whose
 // token server doesn't mind.
 func TestAnothersStore(t *testing.T) {
-	s := newStreet(t, nil)
-	owner := s.browser(t)
-	owner.connect(t)
-	grant, err := s.store.Grant(t.Context(), xseries.System, "acme")
-	require.NoError(t, err)
+	for says, rewrite := range map[string]*strings.Replacer{
+		"Nothing was stored. Connect again.": nil,
+		// Its answer doesn't say whose the tokens are.
+		"the registers of the store acme can't be read with it. Nothing was stored.": strings.NewReplacer(`"domain_prefix":"other"`, `"domain_prefix":""`),
+	} {
+		s := newStreet(t, nil)
+		owner := s.browser(t)
+		owner.connect(t)
+		grant, err := s.store.Grant(t.Context(), xseries.System, "acme")
+		require.NoError(t, err)
 
-	thief := s.browser(t)
-	s.set(func() { s.consents, s.tokens = "other", "other" })
-	back := strings.Replace(thief.consent(t), "domain_prefix=other", "domain_prefix=acme", 1)
-	p := thief.open(t, back)
-	require.Equal(t, http.StatusBadGateway, p.status)
-	require.Contains(t, p.text(), "the registers of the store acme can't be read with it. Nothing was stored.")
-	thief.disconnected(t)
-	now, err := s.store.Grant(t.Context(), xseries.System, "acme")
-	require.NoError(t, err)
-	require.Equal(t, grant, now, "the owner's connection is as it was")
+		thief := s.browser(t)
+		s.set(func() { s.consents, s.tokens, s.rewrite = "other", "other", rewrite })
+		back := strings.Replace(thief.consent(t), "domain_prefix=other", "domain_prefix=acme", 1)
+		p := thief.open(t, back)
+		require.Equal(t, http.StatusBadGateway, p.status)
+		require.Contains(t, p.text(), says)
+		thief.disconnected(t)
+		now, err := s.store.Grant(t.Context(), xseries.System, "acme")
+		require.NoError(t, err)
+		require.Equal(t, grant, now, "the owner's connection is as it was")
+	}
 }
 
 func TestConnectAgain(t *testing.T) {

@@ -244,9 +244,10 @@ func (h *Handler) routes() {
 // ServeHTTP serves the pages under the path of [Config.URL].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Set("Content-Security-Policy", policy("'none'"))
+	header.Set("Content-Security-Policy", policy("'none'", ""))
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
+	// Not no-referrer: without Sec-Fetch-Site, browsers would then send forms as from nowhere.
+	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store")
 	if err := h.protection.Check(r); err != nil {
 		h.problem(w, r, http.StatusForbidden, "This request came from another site.", "Go back and try again.")
@@ -259,10 +260,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// policy is the Content-Security-Policy of a page that these may embed.
-func policy(ancestors string) string {
+// policy is the Content-Security-Policy of a page that these may embed, and whose forms may also lead to others.
+func policy(ancestors, others string) string {
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; " +
-		"form-action 'self'; frame-ancestors " + ancestors
+		"form-action 'self'" + others + "; frame-ancestors " + ancestors
 }
 
 // message is what an error says to people: without the names of programs if it is one of ours.

@@ -110,7 +110,7 @@ func TestHeaders(t *testing.T) {
 			"form-action 'self'; frame-ancestors "+ancestors, header.Get("Content-Security-Policy"))
 		require.Len(t, header.Values("Content-Security-Policy"), 1)
 		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
-		require.Equal(t, "no-referrer", header.Get("Referrer-Policy"))
+		require.Equal(t, "same-origin", header.Get("Referrer-Policy"))
 		require.Empty(t, header.Get("X-Frame-Options"), "it knows no list of origins")
 		require.Empty(t, header.Get("Set-Cookie"))
 	}

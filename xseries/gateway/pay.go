@@ -39,7 +39,7 @@ func (h *Handler) payPage(w http.ResponseWriter, r *http.Request) {
 	q, err := xseries.ParseQuery(r.URL.Query(), h.origins)
 	if err != nil {
 		// Without a store there is nobody to keep this page from framing; a blank frame would tell a developer nothing.
-		w.Header().Set("Content-Security-Policy", policy("*"))
+		w.Header().Set("Content-Security-Policy", policy("*", ""))
 		h.problem(w, r, http.StatusBadRequest, "This page belongs into the Pay screen of Lightspeed Retail.",
 			"It can't be opened like this: "+message(err)+".")
 		return
@@ -48,7 +48,7 @@ func (h *Handler) payPage(w http.ResponseWriter, r *http.Request) {
 	if store == "" {
 		store = h.config.Stores[q.Origin]
 	}
-	w.Header().Set("Content-Security-Policy", policy(q.Origin))
+	w.Header().Set("Content-Security-Policy", policy(q.Origin, ""))
 	h.render(w, r, http.StatusOK, "pay", struct {
 		Origin, Token, Amount string
 		Refund                bool
