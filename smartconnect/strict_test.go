@@ -159,7 +159,7 @@ func TestSeveralAwaitsOfOneTransactionShareItsPace(t *testing.T) {
 		for range 3 {
 			group.Go(func() {
 				r, err := client.Await(ctx, one, nil)
-				assert.NoError(t, err)
+				assert.NoError(t, err) //nolint:testifylint // on another goroutine.
 				assert.Equal(t, tillroute.Approved, r.Outcome)
 			})
 		}
