@@ -51,7 +51,7 @@ type Config struct {
 	// minutes, when polling URLs end.
 	PollTimeout time.Duration
 	// HTTP says how to talk HTTP. Its Retries and MaxRetryAfter matter little here: only what provably never arrived
-	// is repeated, and a wait that the server asks for is reported at once.
+	// is repeated, and what the server refuses with leave to come back at once. A wait that it asks for is reported.
 	HTTP tillroute.HTTPOptions
 }
 
@@ -65,6 +65,7 @@ type core struct {
 	config Config
 	// send carries what may start something, poll what only reads.
 	send, poll *rest.Client
+	turns      turns
 }
 
 // New checks the configuration and returns a client. It sends nothing. Its error names every field that is wrong.
@@ -97,7 +98,7 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{&core{config: config, send: send, poll: poll}}, nil
+	return &Client{&core{config: config, send: send, poll: poll, turns: turns{of: map[tillroute.Secret]*turn{}}}}, nil
 }
 
 func (c *Config) problems() []string {

@@ -2,7 +2,9 @@ package smartconnect
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -32,8 +34,9 @@ func NewDriver(client *Client) *Driver { return &Driver{client} }
 //
 // SmartConnect doesn't say which terminal that was. Pair therefore asks the terminal for its status right away, because the
 // answer names the device; that moves no money, and takes a few seconds at most. If there is no such answer (the terminal
-// may be busy) the serial stands for this register alone until its first payment tells ([pairing.Handle.Serial]). Only
-// with the device's own name is it known that several registers share a terminal.
+// may be busy) the serial stands for this register alone until its first payment tells ([pairing.Handle.Serial]), and the
+// terminal is named "SmartConnect terminal" for people. Only with the device's own name is it known that several registers
+// share a terminal.
 func (d *Driver) Pair(ctx context.Context, r pairing.PairRequest) (pairing.Link, error) {
 	identity := r.Identity
 	if identity == "" {
@@ -62,14 +65,11 @@ func (d *Driver) Pair(ctx context.Context, r pairing.PairRequest) (pairing.Link,
 	if err != nil && probeErr != nil && !errors.Is(probeErr, tillroute.ErrBusy) {
 		return pairing.Link{}, err
 	}
-	serial := device
-	if serial == "" {
-		serial = standIn(r.Register)
+	link := pairing.Link{Terminal: pairing.Terminal{Provider: Provider, Serial: device}, Identity: identity}
+	if device == "" {
+		link.Terminal.Serial, link.TerminalName = standIn(r.Register), "SmartConnect terminal"
 	}
-	return pairing.Link{
-		Terminal: pairing.Terminal{Provider: Provider, Serial: serial},
-		Identity: identity,
-	}, nil
+	return link, nil
 }
 
 // probe asks the register's terminal for its status and returns the device's name, if the answer has one.
@@ -80,9 +80,16 @@ func probe(ctx context.Context, register Register) (string, error) {
 	return t.DeviceID, err
 }
 
+// maxSerial is the longest serial that a router takes.
+const maxSerial = 200
+
 // standIn returns a serial that no other register has.
 func standIn(r pairing.Register) string {
-	return "register:" + url.PathEscape(r.System) + "/" + url.PathEscape(r.Account) + "/" + url.PathEscape(r.ID)
+	name := url.PathEscape(r.System) + "/" + url.PathEscape(r.Account) + "/" + url.PathEscape(r.ID)
+	if serial := "register:" + name; len(serial) <= maxSerial {
+		return serial
+	}
+	return fmt.Sprintf("register:%x", sha256.Sum256([]byte(name)))
 }
 
 // Start hands a payment to the register's terminal. It knows the kinds [pairing.Purchase] and [pairing.Refund], and those

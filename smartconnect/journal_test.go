@@ -14,7 +14,7 @@ func TestLastTransactionIsEvidence(t *testing.T) {
 	evidence, err := s.client(t).Register(registerID).LastTransaction(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, "T0", evidence.Subject)
-	require.Equal(t, "T1", evidence.TransactionID, "the question's own")
+	require.Equal(t, "f363c7de-102c-4d80-a902-ed37413ca599", evidence.TransactionID, "the question's own")
 	require.Equal(t, "6.15", evidence.Amount.StringFixed(2))
 	require.Equal(t, "0.15", evidence.Surcharge.StringFixed(2))
 	require.Equal(t, "1.00", evidence.Tip.StringFixed(2))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/shopspring/decimal"
 
@@ -53,6 +54,16 @@ func paymentData(data []byte) (PaymentData, error) {
 	object, err := wire.Object(data)
 	if err != nil || object[Provider] == nil {
 		return d, nil //nolint:nilerr // it is somebody else's.
+	}
+	if names, err := wire.Object(object[Provider]); err == nil {
+		for name := range names {
+			// encoding/json would also take them in other letters, and the last of several.
+			if name != "cash" && name != "reference" && name != "sale" {
+				return d, fmt.Errorf("its data has the unknown name %.40q", name)
+			}
+		}
+	} else if string(object[Provider]) != "null" {
+		return d, errors.New("its data is not what PaymentData.Encode writes: " + err.Error())
 	}
 	decoder := json.NewDecoder(bytes.NewReader(object[Provider]))
 	decoder.DisallowUnknownFields()

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
@@ -96,15 +97,24 @@ func (c *Client) poll(ctx context.Context, t Transaction, opts []tillroute.CallO
 	if err != nil {
 		return envelope{}, unknown(operation, "the answer can't be understood: "+err.Error())
 	}
+	if id := answer.text("transactionId"); id != "" && t.ID != "" && !strings.EqualFold(id, t.ID) {
+		return envelope{}, unknown(operation, "the answer is about another transaction")
+	}
 	return answer, nil
 }
 
-// secretsOf returns what must not be seen of a polling URL: itself and the values of its query.
+// secretsOf returns what must not be seen of a polling URL: itself and the values of its query, as they are and as they
+// stand there.
 func secretsOf(pollingURL tillroute.Secret) []string {
 	secrets := []string{pollingURL.Reveal()}
 	if u, err := url.Parse(pollingURL.Reveal()); err == nil {
 		for _, values := range u.Query() {
 			secrets = append(secrets, values...)
+		}
+		for pair := range strings.SplitSeq(u.RawQuery, "&") {
+			if _, value, ok := strings.Cut(pair, "="); ok {
+				secrets = append(secrets, value)
+			}
 		}
 	}
 	return secrets
@@ -114,7 +124,8 @@ func secretsOf(pollingURL tillroute.Secret) []string {
 // In the last two cases the Outcome is [tillroute.Unknown], and Reason says what to do; never Failed. t remains the handle
 // to ask again with while its polling URL lives.
 //
-// It polls for the first time after Config.PollInterval, and goes on through errors that may pass. report, if it isn't
+// It polls for the first time after Config.PollInterval, and goes on through errors that may pass. Several calls for one
+// transaction share the pace: together they poll no faster, but [Client.Poll] doesn't count. report, if it isn't
 // nil, is called with what people should know meanwhile, when it changes, by the goroutine that called Await.
 //
 // An error says that ctx has ended, or, with kind Invalid, that t has no polling URL of this server or moves no money
@@ -150,10 +161,14 @@ func (c *Client) follow(ctx context.Context, operation string, t Transaction, re
 		}
 		said = p
 	}
+	turn, leave := c.c.turns.join(t.PollingURL)
+	defer leave()
 	wait := c.c.pollInterval()
 	for {
-		if err := sleep(ctx, wait); err != nil {
-			return envelope{}, nil, stopped(operation, err)
+		for ; wait > 0; wait = turn.take(c.c.config.PollInterval) {
+			if err := sleep(ctx, wait); err != nil {
+				return envelope{}, nil, stopped(operation, err)
+			}
 		}
 		answer, err := c.poll(ctx, t, nil)
 		wait = c.c.pollInterval()

@@ -8,9 +8,9 @@ import (
 
 // Report is what a terminal answered to a request that moves no money. What it says of money is not a payment's.
 type Report struct {
-	// OK says that the terminal did what it was asked.
+	// OK says that the terminal did what it was asked. Its absence doesn't prove that it did not: see Reason.
 	OK bool
-	// Reason says why not. It is written for people.
+	// Reason says why it isn't OK, and whether that is certain. It is written for people.
 	Reason string
 	// Status is how the terminal is, if that was the question. "READY" is known; others are kept as they come.
 	Status string

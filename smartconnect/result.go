@@ -17,7 +17,8 @@ type Result struct {
 	Outcome tillroute.Outcome
 	// Reason says why it isn't approved, or what was odd about the approval. It is written for people.
 	Reason string
-	// Amount is what was charged, refunded or held, surcharge and tip included. It is zero unless Outcome is Approved.
+	// Amount is what was charged, refunded or held, surcharge and tip included. It is zero unless Outcome is Approved. An
+	// approval that names no amount has [Transaction.Amount], and a Reason that says so.
 	Amount decimal.Decimal
 	// Surcharge and Tip are the parts of Amount that were added at the terminal.
 	Surcharge, Tip decimal.Decimal
@@ -143,7 +144,7 @@ func outcome(hasData bool, transactionResult, result string) (tillroute.Outcome,
 	switch {
 	case !hasData:
 		return tillroute.Unknown, "the answer says completed and nothing else: look at the terminal"
-	case !documented(result):
+	case !documented(result), result == "DELAYED-TRANSACTION": // It says that this is not the end.
 	case transactionResult == "OK-ACCEPTED" && result == "OK":
 		return tillroute.Approved, ""
 	case transactionResult == "OK-DECLINED" && result == "OK":
@@ -179,9 +180,14 @@ func (e envelope) done() (bool, string) {
 		return true, ""
 	case transactionResult == "CANCELLED" && result == "FAILED-INTERFACE":
 		return false, "the terminal is offline"
-	default:
-		return false, fmt.Sprintf("the answer says TransactionResult %.40q and Result %.40q", transactionResult, result)
 	}
+	reason := fmt.Sprintf("the answer says TransactionResult %.40q and Result %.40q", transactionResult, result)
+	switch outcome, _ := outcome(e.data != nil, transactionResult, result); outcome {
+	case tillroute.Declined, tillroute.Cancelled, tillroute.Failed:
+	default:
+		reason += ", which is not conclusive: look at the terminal whether it was done"
+	}
+	return false, reason
 }
 
 // readAmounts reads what was charged. An approval stays one if its amount can't be read.
@@ -190,6 +196,9 @@ func (c *core) readAmounts(r *Result, data fields, asked decimal.Decimal) {
 	if r.Amount, ok = c.fromCents(data.text("AmountTotal")); !ok || r.Amount.IsZero() {
 		r.Amount = asked
 		r.Reason = "approved, but the answer doesn't say for how much: this is the amount that was asked for"
+		if asked.IsZero() {
+			r.Reason = "approved, but the answer doesn't say for how much: look at the receipt"
+		}
 	}
 	r.Surcharge, _ = c.fromCents(data.text("AmountSurcharge"))
 	r.Tip, _ = c.fromCents(data.text("AmountTip"))

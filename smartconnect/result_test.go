@@ -14,7 +14,7 @@ import (
 )
 
 func completed(data string) string {
-	return `{"transactionId":"T1","transactionStatus":"COMPLETED","data":` + data + `}`
+	return `{"transactionId":"f363c7de-102c-4d80-a902-ed37413ca599","transactionStatus":"COMPLETED","data":` + data + `}`
 }
 
 func poll(t *testing.T, body string) (smartconnect.Status, error) {
@@ -32,8 +32,8 @@ func TestOutcomes(t *testing.T) {
 	}
 	results := []string{"OK", "CANCELLED", "DELAYED-TRANSACTION", "FAILED", "FAILED-INTERFACE", "", "NEW", "ok"}
 	want := func(transactionResult, result string) tillroute.Outcome {
-		if result == "NEW" || result == "ok" {
-			return tillroute.Unknown // Nobody knows what it says about the money.
+		if result == "NEW" || result == "ok" || result == "DELAYED-TRANSACTION" {
+			return tillroute.Unknown // Nobody knows what it says about the money, or it says that it isn't over.
 		}
 		switch transactionResult {
 		case "OK-ACCEPTED":

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -80,13 +81,15 @@ func (t Type) judge(err error) error {
 }
 
 // Transaction is one that was started, and what it takes to follow it. Write it down before waiting for it: without
-// its polling URL nobody can learn how it ended.
+// its polling URL nobody can learn how it ended. As JSON, and in every other text, the polling URL is redacted: what is to
+// be kept is PollingURL.Reveal().
 type Transaction struct {
 	// ID is the server's name for it. It may be empty.
 	ID string
 	// Type is what it does.
 	Type Type
-	// Amount is what was asked for, if money was. It stands in for the charged amount if an approval names none.
+	// Amount is what was asked for, if money was; [Register.Start] leaves it at zero. It stands in for the charged amount if
+	// an approval names none.
 	Amount decimal.Decimal
 	// PollingURL is where its result can be had, for about 15 minutes from the start.
 	PollingURL tillroute.Secret
@@ -257,9 +260,13 @@ func (r Register) start(ctx context.Context, operation string, kind Type, fields
 	if kind == "" {
 		return Transaction{}, tillroute.Invalid(Provider, operation, "the type of the transaction is missing")
 	}
-	form := url.Values{}
-	maps.Copy(form, fields)
-	maps.Copy(form, request.Form)
+	form := maps.Clone(request.Form)
+	for name, values := range fields {
+		// However it is spelled: whether the server minds is not known.
+		if !slices.ContainsFunc(fixedFields(request.Form), func(fixed string) bool { return strings.EqualFold(fixed, name) }) {
+			form[name] = values
+		}
+	}
 	// Without the mode the server keeps the request open until the terminal is done.
 	form.Set("TransactionMode", "ASYNC")
 	form.Set("TransactionType", string(kind))
@@ -285,6 +292,12 @@ func (r Register) start(ctx context.Context, operation string, kind Type, fields
 		return Transaction{}, kind.judge(unknown(operation, "transaction "+strconv.Quote(t.ID)+" was taken, but "+err.Error()+": look at the terminal"))
 	}
 	return t, nil
+}
+
+// fixedFields lists the fields that are not the caller's to set: those of the register's form, and the two that every
+// transaction has.
+func fixedFields(register url.Values) []string {
+	return append(slices.Collect(maps.Keys(register)), "TransactionMode", "TransactionType")
 }
 
 // vendorDomain is where polling URLs may lead when BaseURL is there too, whatever the host.

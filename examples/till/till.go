@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (t *till) pair(ctx context.Context, code string) error {
 	if err != nil {
 		return err
 	}
-	t.line.say("✓ paired with terminal " + paired.Terminal.Serial)
+	t.line.say("✓ paired with " + cmp.Or(paired.TerminalName, "terminal "+paired.Terminal.Serial))
 	return nil
 }
 
@@ -147,7 +148,10 @@ func (t *till) follow(ctx context.Context, p pairing.Payment) error {
 	what := string(p.Kind) + " of " + t.money(p)
 	err := t.line.follow(what, func(report func(string)) error {
 		for progress, err := range t.router.Watch(ctx, p.ID) {
-			if err != nil {
+			switch {
+			case err != nil && t.simulated != nil:
+				return fmt.Errorf("%s was left behind, and the simulated terminal with it: with -dev the next start would tell how it ended: %w", what, err)
+			case err != nil:
 				return fmt.Errorf("%s goes on at the terminal: start the till again to learn how it ended: %w", what, err)
 			}
 			p = progress.Payment
@@ -173,16 +177,20 @@ func (t *till) follow(ctx context.Context, p pairing.Payment) error {
 		return fmt.Errorf("%s of %s, payment %s: nobody knows, and it must not be made again: %s",
 			what, p.AcceptedAt.Local().Format(time.DateTime), p.ID, p.Result.Reason)
 	case p.Outcome() != tillroute.Approved:
-		t.line.say("✗ " + what + ": " + p.Outcome().String() + ": " + p.Result.Reason)
-	default:
-		charged := p
-		charged.Amount = p.Result.Amount
-		t.line.say("✓ " + what + ": approved, " + t.money(charged) + ", transaction " + p.Result.TransactionID)
+		t.receipt(p)
+		return fmt.Errorf("%s: %s: %s", what, p.Outcome(), p.Result.Reason)
 	}
+	charged := p
+	charged.Amount = p.Result.Amount
+	t.line.say("✓ " + what + ": approved, " + t.money(charged) + ", transaction " + p.Result.TransactionID)
+	t.receipt(p)
+	return nil
+}
+
+func (t *till) receipt(p pairing.Payment) {
 	if p.Result.Receipt != "" {
 		t.line.say(p.Result.Receipt)
 	}
-	return nil
 }
 
 // ask has the terminal do something that moves no money.
