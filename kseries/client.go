@@ -378,7 +378,7 @@ func (c *core) renew(ctx context.Context, _ *http.Request) (bool, error) {
 	token, err := c.replace(ctx, used.token)
 	if err != nil {
 		used.failed = err
-		return false, nil
+		return false, nil //nolint:nilerr // the call's own error comes back, with this one as its cause.
 	}
 	used.token = token
 	return true, nil

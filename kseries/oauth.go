@@ -1,6 +1,7 @@
 package kseries
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -379,7 +380,8 @@ func after(start time.Time, seconds int64) time.Time {
 
 // explainToken refines the refusal of a token.
 func explainToken(e *tillroute.Error) {
-	switch e.Code {
+	code, _, _ := strings.Cut(cmp.Or(e.Code, e.Message), ":")
+	switch code {
 	case "invalid_client", "unauthorized_client", "unsupported_grant_type":
 		e.Message += ": check ClientID, ClientSecret, Version and Environment"
 		return
