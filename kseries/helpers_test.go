@@ -1,6 +1,7 @@
 package kseries_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -152,3 +153,5 @@ func same(t *testing.T, want, got any) {
 	require.NoError(t, err)
 	require.Equal(t, string(a), string(b))
 }
+
+func readCloser(data []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(data)) }
