@@ -2,6 +2,7 @@ package kseries_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -71,9 +72,7 @@ func TestNotifications(t *testing.T) {
 		},
 	}
 	posted := fixtures(t, "webhook_[po][ar]*.json")
-	for name, text := range fixtures(t, "webhook_item*.json") {
-		posted[name] = text
-	}
+	maps.Copy(posted, fixtures(t, "webhook_item*.json"))
 	require.Len(t, posted, len(wanted))
 	for name, text := range posted {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -327,7 +328,8 @@ func (o OAuth) token(ctx context.Context, operation string, grant pairing.Grant,
 		// The vendor wants it there, secret or not.
 		request = rest.Request{Query: form}
 	}
-	for _, secret := range []string{used.Reveal(), o.ClientSecret.Reveal()} {
+	header := base64.StdEncoding.EncodeToString([]byte(o.ClientID + ":" + o.ClientSecret.Reveal()))
+	for _, secret := range []string{used.Reveal(), o.ClientSecret.Reveal(), header} {
 		request.Secrets = append(request.Secrets, secret, url.QueryEscape(secret))
 	}
 	pipeline, err := rest.New(config)

@@ -1,6 +1,7 @@
 package kseries_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"testing"
@@ -106,9 +107,7 @@ const basic = "Basic Y2xpZW50LWlkOmNsaWVudC1zZWNyZXQtMDAwMSY9" // client-id:clie
 func TestExchange(t *testing.T) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {"code-0001"}, "redirect_uri": {"https://pay.example.com/callback?x=1"}}
 	inBody := url.Values{"client_id": {"client-id"}, "client_secret": {clientSecret.Reveal()}}
-	for name, values := range form {
-		inBody[name] = values
-	}
+	maps.Copy(inBody, form)
 	for name, test := range map[string]struct {
 		change      func(*kseries.OAuth)
 		query, body url.Values

@@ -43,7 +43,7 @@ func TestApplyLeavesOutWhatIsNotSaid(t *testing.T) {
 	submitted, err := s.client(t).Payments.Apply(t.Context(), payment())
 	require.NoError(t, err)
 	require.Zero(t, submitted.Until, "the vendor's time to live isn't documented")
-	require.Equal(t, `{"iKaccountIdentifier":"A1234.56","thirdPartyPaymentReference":"12345678901234",`+
+	require.JSONEq(t, `{"iKaccountIdentifier":"A1234.56","thirdPartyPaymentReference":"12345678901234",`+
 		`"endpointId":"MY-AWESOME-ENDPOINT-ID","businessLocationId":45454565682155,"paymentAmount":20.06}`, s.got()[0].body)
 }
 
