@@ -182,7 +182,7 @@ func (s MenusService) Modifiers(ctx context.Context, businessLocationID int64, o
 
 // Discounts returns the discounts of a business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetdiscounts
+// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeloadalldiscounts
 func (s MenusService) Discounts(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]Discount, error) {
 	var answer []Discount
 	err := s.c.located(ctx, menusDiscounts, businessLocationID, rest.Request{}, &answer, opts)

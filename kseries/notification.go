@@ -106,7 +106,7 @@ type Notification struct {
 // ParseNotification reads what was posted. It is an error if it isn't a JSON object, or has a member twice with different
 // values: nobody could say which one is meant. All else is tolerated. It checks nobody's identity: [NewNotificationHandler] does.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/group/endpoint-order-and-pay
+// API reference: https://api-docs.lsk.lightspeed.app/
 func ParseNotification(payload []byte) (Notification, error) {
 	members, err := fold(payload)
 	if err != nil {
@@ -167,7 +167,7 @@ func fold(data []byte) (map[string]json.RawMessage, error) {
 	folded := make(map[string]json.RawMessage, len(object))
 	for name, value := range object {
 		name = strings.ToLower(name)
-		if other, twice := folded[name]; twice && wire.Scalar(other) != wire.Scalar(value) {
+		if other, twice := folded[name]; twice && (wire.Scalar(other) == "" || wire.Scalar(other) != wire.Scalar(value)) {
 			return nil, errors.New("a name is there twice, with different values")
 		}
 		folded[name] = value

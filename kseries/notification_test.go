@@ -111,7 +111,7 @@ func TestNotificationsAreReadWhateverTheirForm(t *testing.T) {
 	}
 	for _, text := range []string{
 		``, `null`, `7`, `[]`, `"x"`, `{`, `{"status":"SUCCESS"} x`, `<html>`, `{"status":"FAILURE","status":"SUCCESS"}`,
-		`{"status":"FAILURE","Status":"SUCCESS"}`, `status=SUCCESS`,
+		`{"status":"FAILURE","Status":"SUCCESS"}`, `status=SUCCESS`, `{"account":{"paidAmount":1},"Account":{"paidAmount":2}}`,
 	} {
 		_, err := kseries.ParseNotification([]byte(text))
 		require.Error(t, err, text)

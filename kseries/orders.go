@@ -39,7 +39,7 @@ type Order struct {
 	ScheduledAt time.Time
 	// Payment says that the order is paid. An order has one at most: further ones are applied with [PaymentsService.Apply].
 	Payment *OrderPayment
-	// CollectionCode has up to 8 characters. The vendor makes one if it is empty.
+	// CollectionCode has up to 8 characters. If it is empty the vendor makes one for orders to go.
 	CollectionCode string
 	// CollectionAt is when the customer is expected: in the future. Optional.
 	CollectionAt time.Time

@@ -1,6 +1,7 @@
 package kseries_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -223,6 +224,24 @@ func TestRefreshThatFailsDoesNotSettleAPayment(t *testing.T) {
 			require.Equal(t, test.outcome == tillroute.Unknown, errors.Is(err, tillroute.ErrOutcomeUnknown))
 		})
 	}
+}
+
+func TestCallerWhoLeavesGetsNoRefusal(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	}, answer(http.StatusBadRequest, fixture(t, "pay_error_400_reference_used.json")))
+	client := s.client(t, persistent)
+	_, err := client.Payments.Apply(ctx, payment())
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+	require.Len(t, s.got(), 1)
+	again := payment()
+	again.Again = true
+	submitted, err := client.Payments.Apply(t.Context(), again)
+	require.NoError(t, err)
+	require.Equal(t, kseries.TakenEarlier, submitted.Taken)
 }
 
 func TestTakenSaysWhat(t *testing.T) {

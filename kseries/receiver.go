@@ -72,7 +72,7 @@ const (
 // Notifications may overtake each other. Clients that are slow on purpose are for the server: set the timeouts of
 // [http.Server].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/group/endpoint-order-and-pay
+// API reference: https://api-docs.lsk.lightspeed.app/
 func NewNotificationHandler(config NotificationConfig) (http.Handler, error) {
 	if config.Source == "" {
 		config.Source = System

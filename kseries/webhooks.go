@@ -120,14 +120,14 @@ func (s WebhooksService) Get(ctx context.Context, endpointID string, opts ...til
 // Delete deletes the endpoint of that ID, or is an error of kind NotFound. It is repeated if the answer is lost; that the
 // endpoint is gone by then is success. If the error matches [tillroute.ErrOutcomeUnknown], repeat it.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apedeletewebhookoo
+// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apedeletewebhookendpoint
 func (s WebhooksService) Delete(ctx context.Context, endpointID string, opts ...tillroute.CallOption) error {
 	return gone(s.c.do(ctx, webhooksDelete, rest.Request{Args: []string{endpointID}}, nil, opts))
 }
 
 // Locations returns the business locations whose items and readiness the endpoint is told of.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/group/endpoint-order-and-pay-webhook
+// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetwebhookbusinesslocations
 func (s WebhooksService) Locations(ctx context.Context, endpointID string, opts ...tillroute.CallOption) ([]EndpointLocation, error) {
 	var answer []EndpointLocation
 	err := s.c.do(ctx, webhooksLocations, rest.Request{Args: []string{endpointID}}, &answer, opts)
@@ -137,7 +137,7 @@ func (s WebhooksService) Locations(ctx context.Context, endpointID string, opts 
 // AddLocation has the endpoint told of a business location's items and readiness, as far as it subscribes. Payments and orders
 // need no such thing. It is repeated if the answer is lost.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/group/endpoint-order-and-pay-webhook
+// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeaddwebhookbusinesslocation
 func (s WebhooksService) AddLocation(ctx context.Context, endpointID string, businessLocationID int64, opts ...tillroute.CallOption) (EndpointLocation, error) {
 	var answer EndpointLocation
 	err := s.c.do(ctx, webhooksAddLocation, rest.Request{Args: []string{endpointID, id(businessLocationID)}}, &answer, opts)
@@ -147,7 +147,7 @@ func (s WebhooksService) AddLocation(ctx context.Context, endpointID string, bus
 // RemoveLocation ends what [WebhooksService.AddLocation] began, or is an error of kind NotFound. It is repeated if the answer
 // is lost; that it has ended by then is success.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/group/endpoint-order-and-pay-webhook
+// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-aperemovewebhookbusinesslocation
 func (s WebhooksService) RemoveLocation(ctx context.Context, endpointID string, businessLocationID int64, opts ...tillroute.CallOption) error {
 	return gone(s.c.do(ctx, webhooksRemoveLocation, rest.Request{Args: []string{endpointID, id(businessLocationID)}}, nil, opts))
 }
