@@ -61,7 +61,7 @@ func (s FinanceService) Businesses(ctx context.Context, page int, opts ...tillro
 	if err := s.c.do(ctx, financeBusinesses, rest.Request{Query: query}, &answer, opts); err != nil {
 		return nil, err
 	}
-	return answer.Embedded.List, answer.check(financeBusinesses)
+	return answer.content.List, answer.check(financeBusinesses)
 }
 
 // PaymentMethods returns the payment methods of a business location.
@@ -74,14 +74,13 @@ func (s FinanceService) PaymentMethods(ctx context.Context, businessLocationID i
 	if err := s.c.do(ctx, financePaymentMethods, rest.Request{Args: path(businessLocationID)}, &answer, opts); err != nil {
 		return nil, err
 	}
-	return answer.Embedded.List, answer.check(financePaymentMethods)
+	return answer.content.List, answer.check(financePaymentMethods)
 }
 
 // embedded is how the Financial API wraps lists. Its links are malformed at times, and are not followed.
 type embedded[T any] struct {
-	Embedded T               `json:"_embedded"`
-	Links    json.RawMessage `json:"_links"`
-	there    bool
+	content T
+	there   bool
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -98,7 +97,7 @@ func (e *embedded[T]) UnmarshalJSON(data []byte) error {
 	if w.Embedded == nil {
 		return nil
 	}
-	return json.Unmarshal(w.Embedded, &e.Embedded)
+	return json.Unmarshal(w.Embedded, &e.content)
 }
 
 func (e *embedded[T]) check(op operation) error {

@@ -312,7 +312,7 @@ func TestMenu(t *testing.T) {
 	require.ErrorIs(t, err, tillroute.ErrDecode)
 }
 
-// TestDeepNestingCostsNoMoreThanItsLength would take minutes if each level read all of what is below once more.
+// TestDeepNestingCostsNoMoreThanItsLength would take far longer than it may if each level read all of what is below once more.
 func TestDeepNestingCostsNoMoreThanItsLength(t *testing.T) {
 	const depth = 3000
 	padding := `"` + strings.Repeat("x", 1<<20) + `"`
