@@ -1,0 +1,143 @@
+package kseries_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/kseries"
+	"github.com/tillroute/tillroute/pairing/memstore"
+)
+
+// vendor stands in for K-Series, with a check at table 2 that comes to 110 and takes the reference ref-1 once.
+func vendor() *httptest.Server {
+	used := false
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case r.Method == http.MethodGet:
+			_, _ = io.WriteString(w, `{"ikaccountId":"A78094.48","tableNumber":2,"currentAmount":110.0,"paidAmount":100.0}`)
+		case used:
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"status":400,"error":"Bad Request","message":"reference has already been used ref-1"}`)
+		default:
+			used = true
+			_, _ = io.WriteString(w, `{"status":"ok"}`)
+		}
+	}))
+}
+
+func connectTo(server *httptest.Server) *kseries.Client {
+	client, err := kseries.New(kseries.Config{
+		AccessToken: "an access token", BaseURL: server.URL, HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return client
+}
+
+func ExampleNew() {
+	client, err := kseries.New(kseries.Config{
+		OAuth:  kseries.OAuth{Environment: kseries.Trial, ClientID: "devp-v2-example", ClientSecret: "a secret"},
+		Tokens: memstore.New(memstore.Config{}), Account: "my-bistro",
+	})
+	fmt.Println(client != nil, err)
+
+	_, err = kseries.New(kseries.Config{Environment: "demo"})
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// kseries: New: invalid: Environment "demo" is neither "production" nor "trial"; AccessToken, or OAuth, Tokens and Account, are missing
+}
+
+func ExamplePaymentsService_Apply() {
+	server := vendor()
+	defer server.Close()
+	client := connectTo(server)
+	ctx := context.Background()
+
+	check, err := client.Checks.ByTable(ctx, 45454565682155, 2)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	due, known := check.Due()
+	fmt.Println(check.AccountIdentifier, due, known)
+
+	payment := kseries.Payment{
+		BusinessLocationID: 45454565682155, AccountIdentifier: check.AccountIdentifier, Reference: "ref-1", EndpointID: "MY-ENDPOINT",
+		Amount: due, Tip: decimal.RequireFromString("1.50"), TTL: 5 * time.Minute,
+	}
+	submitted, err := client.Payments.Apply(ctx, payment)
+	fmt.Println("taken", submitted.Taken, err)
+
+	_, err = client.Payments.Apply(ctx, payment)
+	fmt.Println(errors.Is(err, kseries.ErrReferenceUsed))
+
+	// After a crash, say, when nobody knows whether it was sent.
+	payment.Again = true
+	submitted, err = client.Payments.Apply(ctx, payment)
+	fmt.Println("taken", submitted.Taken, err)
+	// Output:
+	// A78094.48 10 true
+	// taken now <nil>
+	// true
+	// taken earlier <nil>
+}
+
+func ExampleNewNotificationHandler() {
+	handler, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
+		Credentials: []kseries.Credential{{Username: "lightspeed", Password: "a password"}},
+		Deliveries:  memstore.New(memstore.Config{}),
+		Handle: func(_ context.Context, n kseries.Notification) error {
+			switch {
+			case n.Type == kseries.AboutPayment && n.Status == kseries.Success:
+				fmt.Println(n.Reference, "was applied to", n.AccountIdentifier)
+			case n.Status == kseries.Failure:
+				fmt.Println(n.Reference, "was not applied:", n.AccountError, n.Reason)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	deliver := func(body string) {
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/kseries", strings.NewReader(body))
+		r.SetBasicAuth("lightspeed", "a password")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	const applied = `{"thirdPartyReference":"ref-1","status":"SUCCESS","ikentooAccountIdentifier":"A78094.48","type":"PAYMENT"}`
+	deliver(applied)
+	deliver(applied)
+	deliver(`{"thirdPartyReference":"ref-2","status":"FAILURE","errors":{"account":{"type":"OVERPAID"}},"reason":"too much","type":"PAYMENT"}`)
+	// Output:
+	// ref-1 was applied to A78094.48
+	// 200
+	// 200
+	// ref-2 was not applied: OVERPAID too much
+	// 200
+}
+
+func ExampleOAuth_AuthCodeURL() {
+	app := kseries.OAuth{
+		Environment: kseries.Trial, ClientID: "devp-v2-example", ClientSecret: "a secret",
+		RedirectURL: "https://pay.example.com/connected", Scopes: []string{"orders-api", "offline_access"},
+	}
+	url, err := app.AuthCodeURL("from-NewState") // keep it in the browser's session
+	fmt.Println(url, err)
+	// Output:
+	// https://auth.lsk-demo.app/realms/k-series/protocol/openid-connect/auth?client_id=devp-v2-example&redirect_uri=https%3A%2F%2Fpay.example.com%2Fconnected&response_type=code&scope=orders-api+offline_access&state=from-NewState <nil>
+}
