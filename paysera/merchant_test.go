@@ -1,0 +1,724 @@
+package paysera_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/paysera"
+)
+
+// wallet is a server as a transport, with one kind of guest: who pays what is put before them.
+type wallet struct {
+	t  *testing.T
+	mu sync.Mutex
+
+	spots        map[int64]*walletSpot
+	transactions map[string]*walletTransaction
+	orders       map[int64]string
+	next         int64
+	// hideOrders leaves the orders out of what merchants see, pays has guests reserve what they see, tamper changes what
+	// they reserve.
+	hideOrders, pays bool
+	tamper           string
+	// before and after are asked at each request, before and after it is carried out. What they return is the answer.
+	before, after func(call string) error
+	status        func(call string) int
+	calls         []string
+	times         []time.Time
+	confirms      []string
+}
+
+type walletSpot struct {
+	identifier string
+	status     string
+	orders     []int64
+}
+
+type walletTransaction struct {
+	status, price, paid string
+	payment             int64
+}
+
+func newWallet(t *testing.T) *wallet {
+	t.Helper()
+	return &wallet{
+		t: t, spots: map[int64]*walletSpot{}, transactions: map[string]*walletTransaction{}, orders: map[int64]string{}, pays: true, next: 100,
+		before: func(string) error { return nil }, after: func(string) error { return nil }, status: func(string) int { return 0 },
+	}
+}
+
+func (w *wallet) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	call := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/rest/v1/")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls, w.times = append(w.calls, call), append(w.times, time.Now())
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	if err := w.before(call); err != nil {
+		return nil, err
+	}
+	status, answer := http.StatusOK, any(nil)
+	if status = w.status(call); status == 0 {
+		status, answer = w.serve(r, strings.Split(call, "/"), body)
+	}
+	if err := w.after(call); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(text)), Request: r,
+	}, nil
+}
+
+type m = map[string]any
+
+func (w *wallet) serve(r *http.Request, parts []string, body []byte) (int, any) {
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(parts[i], 10, 64)
+		return n
+	}
+	var request struct {
+		Key      string `json:"transaction_key"`
+		Payments []struct {
+			Price string `json:"price_decimal"`
+		} `json:"payments"`
+	}
+	_ = json.Unmarshal(body, &request)
+	switch {
+	case parts[0] == "GET spots":
+		var list []any
+		for _, id := range slices.Sorted(maps.Keys(w.spots)) {
+			if w.spots[id].status == r.URL.Query().Get("status") {
+				list = append(list, w.spot(id))
+			}
+		}
+		return 200, m{"spots": append([]any{}, list...), "_metadata": m{"total": len(list), "offset": 0, "limit": 200}}
+	case parts[0] == "GET spot":
+		return 200, w.spot(number(1))
+	case parts[0] == "PUT spot" && parts[2] == "close":
+		spot := w.spots[number(1)]
+		spot.status, spot.orders = "closed", nil
+		return 200, w.spot(number(1))
+	case parts[0] == "POST transaction":
+		w.next++
+		key := fmt.Sprint("key-", w.next)
+		w.transactions[key] = &walletTransaction{status: "new", price: request.Payments[0].Price, payment: w.next}
+		return 200, w.transaction(key)
+	case parts[0] == "POST spot":
+		spot := w.spots[number(1)]
+		if spot.status == "closed" {
+			return 409, m{"error": "invalid_state", "error_description": "nobody is there"}
+		}
+		w.next++
+		w.orders[w.next] = request.Key
+		spot.status, spot.orders = "open", append(spot.orders, w.next)
+		if w.pays {
+			w.reserve(request.Key)
+		}
+		return 200, m{"id": w.next, "transaction_key": request.Key, "status": "pending"}
+	case parts[0] == "DELETE order":
+		return 200, m{"id": number(1), "transaction_key": w.orders[number(1)], "status": "closed"}
+	}
+	key := parts[1]
+	t := w.transactions[key]
+	switch {
+	case t == nil:
+		return 404, m{"error": "not_found", "error_description": "no such transaction"}
+	case parts[0] == "GET transaction":
+	case parts[0] == "PUT transaction":
+		w.confirms = append(w.confirms, key+" "+string(body))
+		if t.status != "reserved" {
+			return 409, m{"error": "invalid_state", "error_description": "not reserved"}
+		}
+		t.status, t.paid = "confirmed", t.price
+		var prices map[string]struct {
+			Price string `json:"price_decimal"`
+		}
+		if json.Unmarshal(body, &prices) == nil {
+			t.price, t.paid = prices[fmt.Sprint(t.payment)].Price, prices[fmt.Sprint(t.payment)].Price
+		}
+	case parts[0] == "DELETE transaction":
+		if t.status == "confirmed" || t.status == "revoked" {
+			return 409, m{"error": "invalid_state", "error_description": "too late"}
+		}
+		t.status = "revoked"
+	}
+	return 200, w.transaction(key)
+}
+
+// reserve has a guest pay.
+func (w *wallet) reserve(key string) {
+	t := w.transactions[key]
+	if t.status != "new" {
+		return
+	}
+	t.status = "reserved"
+	if w.tamper != "" {
+		t.price = w.tamper
+	}
+}
+
+func (w *wallet) spot(id int64) any {
+	spot := w.spots[id]
+	answer := m{"id": id, "status": spot.status, "identifier": spot.identifier, "place_info": m{"title": "Café", "location_id": 3}}
+	if !w.hideOrders && len(spot.orders) > 0 {
+		var orders []any
+		for _, order := range spot.orders {
+			status := "pending"
+			if t := w.transactions[w.orders[order]]; t.status == "reserved" || t.status == "confirmed" {
+				status = t.status
+			}
+			orders = append(orders, m{"id": order, "transaction_key": w.orders[order], "status": status})
+		}
+		answer["orders"] = orders
+	}
+	return answer
+}
+
+func (w *wallet) transaction(key string) any {
+	t := w.transactions[key]
+	return m{
+		"transaction_key": key, "status": t.status,
+		"payments": []any{m{"id": t.payment, "price_decimal": t.price, "currency": "EUR", "status": t.status}},
+	}
+}
+
+// paid is how many transactions took money, and how much.
+func (w *wallet) paid() (count int, total decimal.Decimal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.transactions {
+		if t.status == "confirmed" {
+			count, total = count+1, total.Add(decimal.RequireFromString(t.paid))
+		}
+	}
+	return count, total
+}
+
+func (w *wallet) statusOf(spot int64) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.spots[spot].status
+}
+
+func (w *wallet) checkIn(spot int64, identifier string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spots[spot] = &walletSpot{identifier: identifier, status: "waiting"}
+}
+
+// till is a café with two tables, where each guest is asked for 5.00. What it keeps survives.
+type till struct {
+	mu      sync.Mutex
+	tables  []string
+	bills   map[string]paysera.Bill
+	served  map[int64]bool
+	decide  func(paysera.Bill) paysera.Decision
+	forget  bool
+	before  func(what string) error
+	after   func(what string) error
+	asked   []string
+	visits  int
+	refused int
+}
+
+func newTill() *till {
+	return &till{
+		tables: []string{"TABLE1", "TABLE2"}, bills: map[string]paysera.Bill{}, served: map[int64]bool{},
+		decide: func(paysera.Bill) paysera.Decision { return paysera.Confirm() },
+		before: func(string) error { return nil }, after: func(string) error { return nil },
+	}
+}
+
+func (t *till) Spot(_ context.Context, spot paysera.Spot) (paysera.Wish, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked = append(t.asked, fmt.Sprint(spot.Identifier, " ", spot.Status))
+	switch {
+	case !slices.Contains(t.tables, spot.Identifier):
+		return paysera.Close, nil
+	case spot.Status == paysera.SpotOpen:
+		t.served[spot.ID] = false
+		return paysera.Close, nil
+	case !t.served[spot.ID]:
+		t.visits++
+		t.served[spot.ID] = true
+		reference := fmt.Sprint("bill-", t.visits)
+		t.bills[reference] = paysera.Bill{
+			Reference: reference, SpotID: spot.ID, Description: "Coffee", Amount: decimal.RequireFromString("5.00"), Currency: "EUR",
+		}
+	}
+	return paysera.Leave, nil
+}
+
+func (t *till) Bills(context.Context) ([]paysera.Bill, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var bills []paysera.Bill
+	for _, reference := range slices.Sorted(maps.Keys(t.bills)) {
+		if b := t.bills[reference]; b.Status == "" {
+			if t.forget {
+				b.Charge = decimal.Decimal{}
+			}
+			bills = append(bills, b)
+		}
+	}
+	return bills, nil
+}
+
+func (t *till) Save(_ context.Context, b paysera.Bill) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.before("save"); err != nil {
+		return err
+	}
+	kept := t.bills[b.Reference]
+	if kept.TransactionKey != "" && b.TransactionKey != "" && kept.TransactionKey != b.TransactionKey ||
+		!kept.Charge.IsZero() && !kept.Charge.Equal(b.Charge) && !t.forget || kept.Status != "" && kept.Status != b.Status {
+		t.refused++
+		return errors.New("another was kept")
+	}
+	t.bills[b.Reference] = b
+	return t.after("save")
+}
+
+func (t *till) Reserved(_ context.Context, b paysera.Bill, tx paysera.Transaction) (paysera.Decision, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if total, currency, ok := tx.Total(); !ok || currency != b.Currency || !total.Equal(b.Amount) {
+		return paysera.Decision{}, errors.New("the till was asked about another amount")
+	}
+	return t.decide(b), nil
+}
+
+func (t *till) bill(reference string) paysera.Bill {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bills[reference]
+}
+
+func merchant(t *testing.T, w http.RoundTripper, till paysera.Till, changes ...func(*paysera.MerchantConfig)) *paysera.Merchant {
+	t.Helper()
+	client, err := paysera.New(paysera.Config{
+		ClientID: "wkVd93h2uS", ClientSecret: "client-secret", HTTP: tillroute.HTTPOptions{Transport: w, Retries: -1},
+	})
+	require.NoError(t, err)
+	config := paysera.MerchantConfig{Client: client, Till: till, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	for _, change := range changes {
+		change(&config)
+	}
+	m, err := paysera.NewMerchant(config)
+	require.NoError(t, err)
+	return m
+}
+
+// run lets the merchant work for that long.
+func run(t *testing.T, m *paysera.Merchant, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	require.ErrorIs(t, m.Run(ctx), context.DeadlineExceeded)
+}
+
+func TestMerchantServesAGuest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		w.checkIn(2, "FORGED")
+		run(t, merchant(t, w, till), 2*time.Minute)
+		b := till.bill("bill-1")
+		require.Equal(t, paysera.BillPaid, b.Status)
+		require.Equal(t, "5.00", b.Paid.StringFixed(2))
+		count, total := w.paid()
+		require.Equal(t, 1, count)
+		require.Equal(t, "5.00", total.StringFixed(2))
+		require.Equal(t, []string{b.TransactionKey + " "}, w.confirms, "in full, and once")
+		require.Equal(t, "closed", w.statusOf(1), "all is paid")
+		require.Equal(t, "closed", w.statusOf(2), "nobody knows this table")
+
+		// Other guests at the same table.
+		w.checkIn(1, "TABLE1")
+		run(t, merchant(t, w, till), 2*time.Minute)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-2").Status)
+		count, _ = w.paid()
+		require.Equal(t, 2, count)
+	})
+}
+
+var errCrash = errors.New("the process dies here")
+
+// TestInvariantACrashAtAnyMomentResumes kills the process before and after each request and each write, one after the other, and
+// goes on with another process.
+func TestInvariantACrashAtAnyMomentResumes(t *testing.T) {
+	for _, hidden := range []bool{false, true} {
+		for _, less := range []bool{false, true} {
+			for moment := range 60 {
+				t.Run(fmt.Sprintf("hidden %v, less %v, moment %d", hidden, less, moment), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { crash(t, hidden, less, moment) })
+				})
+			}
+		}
+	}
+}
+
+func crash(t *testing.T, hidden, less bool, moment int) {
+	t.Helper()
+	w, till := newWallet(t), newTill()
+	w.hideOrders = hidden
+	amount := "5.00"
+	if less {
+		amount = "4.20"
+		till.decide = func(paysera.Bill) paysera.Decision { return paysera.ConfirmLess(decimal.RequireFromString(amount)) }
+	}
+	w.checkIn(1, "TABLE1")
+	dying, die := context.WithCancel(t.Context())
+	moments := 0
+	step := func(string) error {
+		if dying.Err() != nil {
+			return errCrash
+		}
+		if moments++; moments > moment {
+			die()
+			return errCrash
+		}
+		return nil
+	}
+	w.before, w.after, till.before, till.after = step, step, step, step
+	first, cancel := context.WithTimeout(dying, 2*time.Minute)
+	defer cancel()
+	require.Error(t, merchant(t, w, till).Run(first))
+	die()
+
+	alive := func(string) error { return nil }
+	w.before, w.after, till.before, till.after = alive, alive, alive, alive
+	if less {
+		// What the till would decide now must not matter if it had decided before.
+		if kept := till.bill("bill-1").Charge; !kept.IsZero() {
+			till.decide = func(paysera.Bill) paysera.Decision { return paysera.Confirm() }
+		}
+	}
+	run(t, merchant(t, w, till), 5*time.Minute)
+	b := till.bill("bill-1")
+	require.Equal(t, paysera.BillPaid, b.Status, b.Problem)
+	require.Equal(t, amount, b.Paid.StringFixed(2))
+	count, total := w.paid()
+	require.Equal(t, 1, count, "a guest was charged twice")
+	require.Equal(t, amount, total.StringFixed(2))
+	require.Equal(t, "closed", w.statusOf(1))
+	for _, confirm := range w.confirms {
+		require.Equal(t, w.confirms[0], confirm, "confirmed with other amounts")
+	}
+	for key, tx := range w.transactions {
+		require.Contains(t, []string{"new", "revoked", "confirmed"}, tx.status, key)
+		if tx.status == "new" {
+			require.NotContains(t, slices.Collect(maps.Values(w.orders)), key, "a guest can still pay it")
+		}
+	}
+}
+
+func TestInvariantAnotherAmountIsNeverConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tampered := range []string{"4.99", "5.01", "500", "0", "-5.00", ""} {
+			w, till := newWallet(t), newTill()
+			w.tamper = tampered
+			w.checkIn(1, "TABLE1")
+			run(t, merchant(t, w, till), time.Minute)
+			if tampered == "" {
+				require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+				continue
+			}
+			require.Empty(t, w.confirms, tampered)
+			require.Equal(t, paysera.BillUnpaid, till.bill("bill-1").Status, tampered)
+			require.Contains(t, till.bill("bill-1").Problem, "amount of the bill")
+		}
+	})
+}
+
+func TestInvariantATillThatForgetsConfirmsNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		amounts := []string{"4.00", "4.50", "3.00"}
+		asked := 0
+		till.forget = true
+		till.decide = func(paysera.Bill) paysera.Decision {
+			amount := amounts[asked%len(amounts)]
+			asked++
+			return paysera.ConfirmLess(decimal.RequireFromString(amount))
+		}
+		// The first confirmations get lost on their way.
+		w.before = func(call string) error {
+			if strings.HasSuffix(call, "/confirm") && asked < 6 {
+				w.confirms = append(w.confirms, "lost")
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		run(t, merchant(t, w, till), 5*time.Minute)
+		require.Greater(t, asked, 6)
+		require.Equal(t, "4.00", till.bill("bill-1").Paid.StringFixed(2), "the first amount, which may have been taken")
+		count, _ := w.paid()
+		require.Equal(t, 1, count)
+	})
+}
+
+func TestInvariantNoGuestSeesWhatWasNotSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		till.before = func(string) error { return errors.New("the disk is full") }
+		run(t, merchant(t, w, till), time.Minute)
+		require.NotEmpty(t, w.transactions)
+		require.Empty(t, w.orders)
+		for key, tx := range w.transactions {
+			require.Equal(t, "revoked", tx.status, key)
+		}
+		require.Empty(t, w.confirms)
+	})
+}
+
+func TestMerchantDecisions(t *testing.T) {
+	for name, c := range map[string]struct {
+		decide   paysera.Decision
+		status   paysera.BillStatus
+		confirms int
+	}{
+		"wait":      {paysera.Decision{}, "", 0},
+		"revoke":    {paysera.Revoke(), paysera.BillUnpaid, 0},
+		"more":      {paysera.ConfirmLess(decimal.RequireFromString("5.01")), "", 0},
+		"negative":  {paysera.ConfirmLess(decimal.RequireFromString("-1")), "", 0},
+		"fractions": {paysera.ConfirmLess(decimal.RequireFromString("1.005")), "", 0},
+		"all":       {paysera.ConfirmLess(decimal.RequireFromString("5")), paysera.BillPaid, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, till := newWallet(t), newTill()
+				till.decide = func(paysera.Bill) paysera.Decision { return c.decide }
+				w.checkIn(1, "TABLE1")
+				run(t, merchant(t, w, till), time.Minute)
+				require.Equal(t, c.status, till.bill("bill-1").Status)
+				require.Len(t, w.confirms, c.confirms)
+			})
+		})
+	}
+}
+
+func TestGuestsWhoLeaveLeaveNothingToPay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, after := range map[string]string{"closed": "closed", "others came": "waiting"} {
+			w, till := newWallet(t), newTill()
+			w.pays = false
+			w.checkIn(1, "TABLE1")
+			m := merchant(t, w, till)
+			run(t, m, 20*time.Second)
+			require.True(t, till.bill("bill-1").Ordered)
+			w.mu.Lock()
+			w.spots[1].status, w.spots[1].orders = after, nil
+			w.mu.Unlock()
+			run(t, m, 3*time.Minute)
+			b := till.bill("bill-1")
+			require.Equal(t, paysera.BillUnpaid, b.Status, name)
+			require.Equal(t, "the guests have left", b.Problem)
+			require.Equal(t, "revoked", w.transactions[b.TransactionKey].status)
+		}
+	})
+}
+
+func TestMoneyOfGuestsWhoLeftIsStillTheTillsToDecide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		decision := paysera.Decision{}
+		till.decide = func(paysera.Bill) paysera.Decision { return decision }
+		w.checkIn(1, "TABLE1")
+		m := merchant(t, w, till)
+		run(t, m, 20*time.Second)
+		w.mu.Lock()
+		w.spots[1].status, w.spots[1].orders = "closed", nil
+		w.mu.Unlock()
+		run(t, m, 3*time.Minute)
+		require.Empty(t, till.bill("bill-1").Status, "they have paid as far as they know")
+		decision = paysera.Confirm()
+		run(t, m, time.Minute)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+	})
+}
+
+func TestMerchantKeepsWithinTheServersLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, bills := range []int{0, 40} {
+			w, till := newWallet(t), newTill()
+			w.pays = false
+			for i := range bills {
+				reference := fmt.Sprint("bill-", i)
+				key := fmt.Sprint("key-", i)
+				w.spots[int64(i+1)] = &walletSpot{identifier: "TABLE1", status: "open"}
+				w.transactions[key] = &walletTransaction{status: "waiting", price: "5.00"}
+				till.bills[reference] = paysera.Bill{
+					Reference: reference, SpotID: int64(i + 1), Description: "x", Amount: decimal.RequireFromString("5"), Currency: "EUR",
+					TransactionKey: key, Ordered: true,
+				}
+			}
+			run(t, merchant(t, w, till), 3*time.Hour)
+			require.Greater(t, len(w.times), 1500, "it works")
+			for i, at := range w.times {
+				for window, most := range map[time.Duration]int{time.Minute: 60, time.Hour: 1000} {
+					n := 0
+					for _, later := range w.times[i:] {
+						if later.Sub(at) >= window {
+							break
+						}
+						n++
+					}
+					if n > most {
+						t.Fatalf("%d bills: %d requests within %s", bills, n, window)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestMerchantStaysAwayWhenItIsTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWallet(t)
+		w.status = func(string) int { return http.StatusTooManyRequests }
+		run(t, merchant(t, w, newTill()), 10*time.Minute)
+		require.LessOrEqual(t, len(w.times), 11)
+		require.GreaterOrEqual(t, len(w.times), 5)
+	})
+}
+
+func TestACallbackIsFollowedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.pays = false
+		w.checkIn(1, "TABLE1")
+		m := merchant(t, w, till, func(c *paysera.MerchantConfig) { c.FollowInterval = time.Hour })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		time.Sleep(12 * time.Second)
+		key := till.bill("bill-1").TransactionKey
+		require.NotEmpty(t, key)
+		w.mu.Lock()
+		w.reserve(key)
+		w.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		require.Empty(t, till.bill("bill-1").Status)
+		assert.NoError(t, m.Callback(ctx, paysera.Event{Object: "other"}))
+		assert.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: "another"}}))
+		synctest.Wait()
+		require.Empty(t, till.bill("bill-1").Status)
+		assert.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: key}}))
+		synctest.Wait()
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
+func TestWithdrawTellsWhetherMoneyMayBeTakenElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// A bill that is before the guests.
+		start := func(pays bool, decide paysera.Decision) (*wallet, *till, *paysera.Merchant) {
+			w, till := newWallet(t), newTill()
+			w.pays = pays
+			till.decide = func(paysera.Bill) paysera.Decision { return decide }
+			w.checkIn(1, "TABLE1")
+			m := merchant(t, w, till)
+			run(t, m, 20*time.Second)
+			return w, till, m
+		}
+		w, till, m := start(false, paysera.Decision{})
+		b, err := m.Withdraw(t.Context(), paysera.Bill{Reference: "bill-1"})
+		require.NoError(t, err)
+		require.Equal(t, paysera.BillUnpaid, b.Status)
+		require.Equal(t, paysera.BillUnpaid, till.bill("bill-1").Status)
+		require.Contains(t, w.calls, fmt.Sprint("DELETE order/", b.OrderID))
+
+		// Reserved: the guest gets it back.
+		w, till, m = start(true, paysera.Decision{})
+		b, err = m.Withdraw(t.Context(), till.bill("bill-1"))
+		require.NoError(t, err)
+		require.Equal(t, paysera.BillUnpaid, b.Status)
+		require.Equal(t, "revoked", w.transactions[b.TransactionKey].status)
+
+		// Paid a moment ago.
+		w, till, m = start(false, paysera.Decision{})
+		w.transactions[till.bill("bill-1").TransactionKey].status = "confirmed"
+		b, err = m.Withdraw(t.Context(), till.bill("bill-1"))
+		require.NoError(t, err)
+		require.Equal(t, paysera.BillPaid, b.Status)
+
+		// Nobody can say.
+		w, till, m = start(false, paysera.Decision{})
+		w.after = func(string) error { return io.ErrUnexpectedEOF }
+		b, err = m.Withdraw(t.Context(), till.bill("bill-1"))
+		require.Error(t, err)
+		require.Empty(t, b.Status)
+		w.after = func(string) error { return nil }
+		w.status = func(call string) int {
+			if strings.HasPrefix(call, "DELETE transaction") {
+				return http.StatusInternalServerError
+			}
+			return 0
+		}
+		w.transactions[till.bill("bill-1").TransactionKey].status = "waiting"
+		b, err = m.Withdraw(t.Context(), till.bill("bill-1"))
+		require.ErrorIs(t, err, tillroute.ErrConflict)
+		require.Empty(t, b.Status)
+		w.status = func(string) int { return 0 }
+		run(t, m, time.Minute)
+		require.Equal(t, paysera.BillUnpaid, till.bill("bill-1").Status, "the next round withdraws it")
+	})
+}
+
+func TestMerchantConfig(t *testing.T) {
+	_, err := paysera.NewMerchant(paysera.MerchantConfig{Client: &paysera.Client{}, Interval: time.Millisecond, RequestsPerHour: -1})
+	for _, want := range []string{"Client", "Till", "Interval must be at least 1s", "RequestsPerHour"} {
+		require.ErrorContains(t, err, want)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m := merchant(t, newWallet(t), newTill())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		synctest.Wait()
+		require.ErrorIs(t, m.Run(ctx), tillroute.ErrInvalid)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		expired, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, m.Run(expired), context.DeadlineExceeded, "it can run again")
+	})
+}
