@@ -42,6 +42,8 @@ type wallet struct {
 	// before and after are asked at each request, before and after it is carried out. What they return is the answer.
 	before, after func(call string) error
 	status        func(call string) int
+	// distort changes an answer.
+	distort func(call string, answer map[string]any)
 	calls         []string
 	times         []time.Time
 	confirms      []string
@@ -63,6 +65,7 @@ func newWallet(t *testing.T) *wallet {
 	return &wallet{
 		t: t, spots: map[int64]*walletSpot{}, transactions: map[string]*walletTransaction{}, orders: map[int64]string{}, pays: true, next: 100,
 		before: func(string) error { return nil }, after: func(string) error { return nil }, status: func(string) int { return 0 },
+		distort: func(string, map[string]any) {},
 	}
 }
 
@@ -90,6 +93,9 @@ func (w *wallet) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if err := w.after(call); err != nil {
 		return nil, err
+	}
+	if fields, ok := answer.(m); ok {
+		w.distort(call, fields)
 	}
 	text, err := json.Marshal(answer)
 	if err != nil {
@@ -355,7 +361,7 @@ func TestMerchantServesAGuest(t *testing.T) {
 		w, till := newWallet(t), newTill()
 		w.checkIn(1, "TABLE1")
 		w.checkIn(2, "FORGED")
-		run(t, merchant(t, w, till), 2*time.Minute)
+		run(t, merchant(t, w, till), 30*time.Second)
 		b := till.bill("bill-1")
 		require.Equal(t, paysera.BillPaid, b.Status)
 		require.Equal(t, "5.00", b.Paid.StringFixed(2))
@@ -382,19 +388,21 @@ var errCrash = errors.New("the process dies here")
 func TestInvariantACrashAtAnyMomentResumes(t *testing.T) {
 	for _, hidden := range []bool{false, true} {
 		for _, less := range []bool{false, true} {
-			for moment := range 60 {
-				t.Run(fmt.Sprintf("hidden %v, less %v, moment %d", hidden, less, moment), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { crash(t, hidden, less, moment) })
-				})
+			for _, late := range []bool{false, true} {
+				for moment := range 40 {
+					t.Run(fmt.Sprintf("hidden %v, less %v, late %v, moment %d", hidden, less, late, moment), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) { crash(t, hidden, less, late, moment) })
+					})
+				}
 			}
 		}
 	}
 }
 
-func crash(t *testing.T, hidden, less bool, moment int) {
+func crash(t *testing.T, hidden, less, late bool, moment int) {
 	t.Helper()
 	w, till := newWallet(t), newTill()
-	w.hideOrders = hidden
+	w.hideOrders, w.pays = hidden, !late
 	amount := "5.00"
 	if less {
 		amount = "4.20"
@@ -427,7 +435,17 @@ func crash(t *testing.T, hidden, less bool, moment int) {
 			till.decide = func(paysera.Bill) paysera.Decision { return paysera.Confirm() }
 		}
 	}
-	run(t, merchant(t, w, till), 5*time.Minute)
+	second := merchant(t, w, till)
+	run(t, second, time.Minute)
+	if late {
+		// The guest pays now, whatever is there to be paid.
+		w.mu.Lock()
+		for _, key := range w.orders {
+			w.reserve(key)
+		}
+		w.mu.Unlock()
+	}
+	run(t, second, 5*time.Minute)
 	b := till.bill("bill-1")
 	require.Equal(t, paysera.BillPaid, b.Status, b.Problem)
 	require.Equal(t, amount, b.Paid.StringFixed(2))
@@ -438,6 +456,8 @@ func crash(t *testing.T, hidden, less bool, moment int) {
 	for _, confirm := range w.confirms {
 		require.Equal(t, w.confirms[0], confirm, "confirmed with other amounts")
 	}
+	ordered := slices.Sorted(maps.Values(w.orders))
+	require.Len(t, slices.Compact(slices.Clone(ordered)), len(ordered), "an order was made twice")
 	for key, tx := range w.transactions {
 		require.Contains(t, []string{"new", "revoked", "confirmed"}, tx.status, key)
 		if tx.status == "new" {
@@ -504,6 +524,71 @@ func TestInvariantNoGuestSeesWhatWasNotSaved(t *testing.T) {
 			require.Equal(t, "revoked", tx.status, key)
 		}
 		require.Empty(t, w.confirms)
+	})
+}
+
+func TestInvariantWhatIsTakenIsSavedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		saves := 0
+		till.before = func(string) error {
+			if saves++; saves > 2 { // The transaction, the order, the charge.
+				return errors.New("the disk is full")
+			}
+			return nil
+		}
+		run(t, merchant(t, w, till), time.Minute)
+		require.True(t, till.bill("bill-1").Ordered)
+		require.Greater(t, saves, 3)
+		require.Empty(t, w.confirms)
+	})
+}
+
+func TestInvariantOnlyTheTransactionSaysHowABillEnded(t *testing.T) {
+	for name, c := range map[string]struct {
+		call, member, value string
+		ended               bool
+	}{
+		"confirming is answered with another status": {"/confirm", "status", "reserved", true},
+		"confirming is answered with no status":      {"/confirm", "status", "", true},
+		"confirming is answered with another key":    {"/confirm", "transaction_key", "key-999", true},
+		"another transaction comes":                  {"GET transaction", "transaction_key", "key-999", false},
+		"a status that nobody knows":                 {"GET transaction", "status", "frozen", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, till := newWallet(t), newTill()
+				w.checkIn(1, "TABLE1")
+				w.distort = func(call string, answer m) {
+					if strings.Contains(call, c.call) {
+						answer[c.member] = c.value
+						if c.member == "transaction_key" {
+							answer["payments"] = []any{m{"id": 1, "price_decimal": "9.99", "currency": "EUR"}}
+						}
+					}
+				}
+				run(t, merchant(t, w, till), time.Minute)
+				b := till.bill("bill-1")
+				require.Equal(t, c.ended, b.Status == paysera.BillPaid, "%+v", b)
+				require.NotEqual(t, paysera.BillUnpaid, b.Status)
+				require.NotEqual(t, "9.99", b.Paid.StringFixed(2))
+			})
+		})
+	}
+}
+
+func TestASpotWithReservedMoneyStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.spots[1] = &walletSpot{identifier: "TABLE1", status: "open", orders: []int64{7}}
+		w.orders[7] = "somebody-elses"
+		w.transactions["somebody-elses"] = &walletTransaction{status: "reserved", price: "1.00"}
+		run(t, merchant(t, w, till), 3*time.Minute)
+		require.Equal(t, "open", w.statusOf(1))
+		w.transactions["somebody-elses"].status = "confirmed"
+		run(t, merchant(t, w, till), 3*time.Minute)
+		require.Equal(t, "closed", w.statusOf(1))
 	})
 }
 
