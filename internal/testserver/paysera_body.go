@@ -14,14 +14,23 @@ import (
 // as missing. That members which are not documented are refused is what the vendor's published code does.
 type walletBody struct {
 	members map[string]json.RawMessage
+	outer   *walletBody // the one that it is a part of, and whose failure its own is
 	err     error
 }
 
 // readObject reads an object that may have the members named.
 func readObject(raw []byte, names ...string) *walletBody {
-	b := &walletBody{}
+	return (&walletBody{}).read(raw, names...)
+}
+
+// part reads an object within.
+func (b *walletBody) part(raw []byte, names ...string) *walletBody {
+	return (&walletBody{outer: b}).read(raw, names...)
+}
+
+func (b *walletBody) read(raw []byte, names ...string) *walletBody {
 	if err := json.Unmarshal(raw, &b.members); err != nil || b.members == nil {
-		b.err = invalid("", "Content is expected to be array") // so in the vendor's published code: PHP's arrays are objects
+		b.fail("", "Content is expected to be array") // so in the vendor's published code: PHP's arrays are objects
 		return b
 	}
 	var unknown []string
@@ -37,7 +46,7 @@ func readObject(raw []byte, names ...string) *walletBody {
 	return b
 }
 
-// body reads the JSON object of a request. Without a body it has no members.
+// object reads the JSON object of a request. Without a body it has no members.
 func (c *walletCall) object(names ...string) *walletBody {
 	if len(c.body) == 0 {
 		return &walletBody{}
@@ -46,8 +55,10 @@ func (c *walletCall) object(names ...string) *walletBody {
 }
 
 func (b *walletBody) fail(field, description string) {
-	if b.err == nil {
-		b.err = invalid(field, description)
+	for ; b != nil; b = b.outer {
+		if b.err == nil {
+			b.err = invalid(field, description)
+		}
 	}
 }
 
@@ -133,17 +144,13 @@ func (b *walletBody) list(name string) []json.RawMessage {
 	return v
 }
 
-// objectAt reads an object within.
+// objectAt reads an object within. When it is missing it has no members.
 func (b *walletBody) objectAt(name string, names ...string) *walletBody {
 	raw := b.raw(name)
 	if raw == nil {
-		return &walletBody{}
+		return &walletBody{outer: b}
 	}
-	inner := readObject(raw, names...)
-	if inner.err != nil && b.err == nil {
-		b.err = inner.err
-	}
-	return inner
+	return b.part(raw, names...)
 }
 
 // price reads price in hundredths of the currency's unit, or price_decimal as a string of at most two decimals. Both are

@@ -3,6 +3,7 @@ package testserver
 import (
 	"mime"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,12 +42,7 @@ func parseFields(values []string) (walletFields, error) {
 
 // defaults reports whether the default members are asked for.
 func (f walletFields) defaults() bool {
-	for _, field := range f {
-		if field == "*" {
-			return true
-		}
-	}
-	return f == nil
+	return f == nil || slices.Contains(f, "*")
 }
 
 // below is what is asked of a member, and whether it is named. As in the vendor's published code, a * counts for what

@@ -38,14 +38,14 @@ func parseMAC(text string) (macHeader, error) {
 	for rest = strings.TrimLeft(rest, " \t"); rest != ""; {
 		name, value, ok := strings.Cut(rest, `="`)
 		if !ok {
-			return macHeader{}, fmt.Errorf("Authorization has %q where an attribute belongs", rest)
+			return macHeader{}, fmt.Errorf("no attribute begins at %q in Authorization", rest)
 		}
 		value, tail, ok := strings.Cut(value, `"`)
 		if !ok {
 			return macHeader{}, fmt.Errorf("the attribute %s of Authorization has no end", name)
 		}
 		if _, again := found[name]; again {
-			return macHeader{}, fmt.Errorf("Authorization has the attribute %s twice", name)
+			return macHeader{}, fmt.Errorf("the attribute %s of Authorization is there twice", name)
 		}
 		if strings.Contains(value, `\`) {
 			return macHeader{}, fmt.Errorf("the attribute %s of Authorization has a backslash; there is no escaping", name)
@@ -59,7 +59,7 @@ func parseMAC(text string) (macHeader, error) {
 			return macHeader{}, fmt.Errorf("there is no comma after the attribute %s of Authorization", name)
 		}
 		if rest = strings.TrimLeft(rest, " \t"); rest == "" {
-			return macHeader{}, errors.New("Authorization ends with a comma")
+			return macHeader{}, errors.New("there is nothing after the last comma of Authorization")
 		}
 	}
 	header := macHeader{id: found["id"], ts: found["ts"], nonce: found["nonce"], mac: found["mac"]}
@@ -73,7 +73,7 @@ func parseMAC(text string) (macHeader, error) {
 		switch name {
 		case "id", "ts", "nonce", "mac", "ext":
 		default:
-			return macHeader{}, fmt.Errorf("Authorization has the unknown attribute %q", name)
+			return macHeader{}, fmt.Errorf("unknown attribute %q in Authorization", name)
 		}
 		for _, c := range []byte(value) {
 			if c < 0x20 || c > 0x7E {
@@ -89,11 +89,7 @@ func parseMAC(text string) (macHeader, error) {
 
 // macText is the normalized request string.
 func macText(header macHeader, method, uri, host, port string) string {
-	text := ""
-	for _, line := range []string{header.ts, header.nonce, strings.ToUpper(method), uri, strings.ToLower(host), port, header.ext} {
-		text += line + "\n"
-	}
-	return text
+	return strings.Join([]string{header.ts, header.nonce, strings.ToUpper(method), uri, strings.ToLower(host), port, header.ext, ""}, "\n")
 }
 
 // macOf is the signature of a normalized request string.

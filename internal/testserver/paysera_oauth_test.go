@@ -93,7 +93,7 @@ func TestTheUserDecidesOnTheAuthorizationPage(t *testing.T) {
 	require.NoError(t, w.Paysera.AuthorizeAs(222))
 	code := w.authorizeAt("/oauth", w.askForConsent()).Get("code")
 	token := parse[PayseraToken](t, w.tokenCall(w.app, codeForm(code)).body)
-	w.spot(signer{id: token.AccessToken, key: token.MACKey}, "PAYSERA*3:A", true)
+	w.checkIn(signer{id: token.AccessToken, key: token.MACKey}, "PAYSERA*3:A")
 	require.NotZero(t, w.Paysera.User(222).State().SpotID)
 
 	form := w.askForConsent()

@@ -112,9 +112,6 @@ func (p *Paysera) readPayment(raw []byte) (*walletPayment, error) {
 		}
 		one.Password, one.Secret = "pending", orDefault(w.text("value"), secret("sim-password-"))
 		one.Optional, one.Cancelable = w.flag("optional"), w.flag("cancelable")
-		if w.err != nil && b.err == nil {
-			b.err = w.err
-		}
 	}
 	return one, b.err
 }
@@ -126,7 +123,7 @@ func (p *Paysera) readItems(b *walletBody, one *walletPayment, price *decimal.De
 	}
 	total := decimal.Decimal{}
 	for _, raw := range b.list("items") {
-		item := readObject(raw, "title", "description", "image_uri", "price", "price_decimal", "currency", "quantity",
+		item := b.part(raw, "title", "description", "image_uri", "price", "price_decimal", "currency", "quantity",
 			"total_price", "total_price_decimal", "parameters")
 		for _, name := range []string{"title", "currency", "quantity"} {
 			item.require(name)
@@ -136,7 +133,7 @@ func (p *Paysera) readItems(b *walletBody, one *walletPayment, price *decimal.De
 			item.fail("price", "Key price is required")
 		}
 		quantity, err := decimal.NewFromString(string(item.raw("quantity")))
-		if err != nil && item.err == nil {
+		if err != nil {
 			item.fail("quantity", "quantity must be a number")
 		}
 		sum := unit.Mul(quantity)
@@ -150,9 +147,6 @@ func (p *Paysera) readItems(b *walletBody, one *walletPayment, price *decimal.De
 		if item.text("currency") != one.Currency {
 			item.fail("currency", "Items must have the currency of the payment")
 		}
-		if item.err != nil && b.err == nil {
-			b.err = item.err
-		}
 	}
 	if *priced && !price.Equal(total) {
 		b.fail("items", "Total of items is "+total.String()+", price is "+price.String())
@@ -165,9 +159,6 @@ func (p *Paysera) readFreeze(b *walletBody, one *walletPayment) {
 	b.only("freeze", "freeze_for", "freeze_until")
 	f := b.objectAt("freeze", "for", "until")
 	f.only("for", "until")
-	if f.err != nil && b.err == nil {
-		b.err = f.err
-	}
 	one.Freeze = b.has("freeze") || b.has("freeze_for") || b.has("freeze_until")
 	one.FreezeFor = f.integer("for") + 3600*b.integer("freeze_for") // the older form is in hours
 	one.FreezeUntil = f.integer("until") + b.integer("freeze_until")
@@ -188,9 +179,9 @@ func (p *Paysera) beneficiary(one *walletPayment, project int64) (wallet int64, 
 		return p.world.project(project).Wallet, true
 	}
 	var to struct {
-		ID    int64
-		Email string
-		Phone string
+		ID    int64  `json:"id"`
+		Email string `json:"email"`
+		Phone string `json:"phone"`
 	}
 	if json.Unmarshal(one.Beneficiary, &to) != nil {
 		return 0, false

@@ -168,8 +168,8 @@ func (p *Paysera) listLocations(c *walletCall) (any, error) {
 // serves reports whether a location has one of the services, and one of the categories, that are asked for.
 func (l *walletLocation) serves(q url.Values) bool {
 	services := map[string]struct {
-		Available  bool
-		Categories []int64
+		Available  bool    `json:"available"`
+		Categories []int64 `json:"categories"`
 	}{}
 	_ = json.Unmarshal(l.Kept["services"], &services) // none when there are none
 	fits := q.Get("service") == ""

@@ -135,7 +135,7 @@ func (p *Paysera) ownSpot(who caller, s *walletSpot) bool {
 	return place != nil && p.ownProject(who, place.Project)
 }
 
-// document is the spot as somebody sees it. That the owner sees the orders too follows from the vendor's example, which
+// spotDocument is the spot as somebody sees it. That the owner sees the orders too follows from the vendor's example, which
 // has both them and the identifier.
 func (p *Paysera) spotDocument(who caller, s *walletSpot) document {
 	own := p.ownSpot(who, s)
@@ -385,27 +385,27 @@ func (p *Paysera) createOrder(c *walletCall) (any, error) {
 }
 
 // orderAt is the order of a call. Users see the orders of the spot in which they are, and those that they pay.
-func (p *Paysera) orderAt(c *walletCall) (*walletSpot, *walletOrder, error) {
+func (p *Paysera) orderAt(c *walletCall) (*walletOrder, error) {
 	id, err := c.number("id")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s, o := p.world.order(id)
 	if o == nil {
-		return nil, nil, notFound("No such order")
+		return nil, notFound("No such order")
 	}
-	payer := false
+	may := p.ownSpot(c.caller, s) || o.Session == s.Session && slices.Contains(s.Users, c.user)
 	if u := p.world.user(c.user); u != nil {
-		payer = p.world.transaction(o.Key).Wallet == u.Wallet
+		may = may || p.world.transaction(o.Key).Wallet == u.Wallet
 	}
-	if !p.ownSpot(c.caller, s) && !payer && !(o.Session == s.Session && slices.Contains(s.Users, c.user)) {
-		return nil, nil, forbidden("Order belongs to another user or project")
+	if !may {
+		return nil, forbidden("Order belongs to another user or project")
 	}
-	return s, o, nil
+	return o, nil
 }
 
 func (p *Paysera) getOrder(c *walletCall) (any, error) {
-	_, o, err := p.orderAt(c)
+	o, err := p.orderAt(c)
 	if err != nil {
 		return nil, err
 	}
@@ -414,7 +414,7 @@ func (p *Paysera) getOrder(c *walletCall) (any, error) {
 
 // editOrder gives an order another transaction. That it must be pending is a judgment.
 func (p *Paysera) editOrder(c *walletCall) (any, error) {
-	_, o, err := p.orderAt(c)
+	o, err := p.orderAt(c)
 	if err != nil {
 		return nil, err
 	}
@@ -432,7 +432,7 @@ func (p *Paysera) editOrder(c *walletCall) (any, error) {
 
 // removeOrder closes an order. That one which is reserved or confirmed cannot be, is a judgment.
 func (p *Paysera) removeOrder(c *walletCall) (any, error) {
-	_, o, err := p.orderAt(c)
+	o, err := p.orderAt(c)
 	if err != nil {
 		return nil, err
 	}

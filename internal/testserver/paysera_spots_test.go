@@ -9,14 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spot finds a spot by code, as its id, and checks in there if asked.
-func (w *wallet) spot(s signer, code string, checkIn bool) string {
+// checkIn checks in to the spot of a code and returns its id.
+func (w *wallet) checkIn(s signer, code string) string {
 	w.t.Helper()
 	got := w.ok(s, http.MethodGet, "spot?code="+url.QueryEscape(code), "")
 	id := fmt.Sprintf("%.0f", got["id"])
-	if checkIn {
-		w.ok(s, http.MethodPut, "spot/"+id+"/check-in", "")
-	}
+	w.ok(s, http.MethodPut, "spot/"+id+"/check-in", "")
 	return id
 }
 
@@ -87,14 +85,14 @@ func TestAVisitToTheCafe(t *testing.T) {
 func TestSpotsOfManyUsers(t *testing.T) {
 	w := newWallet(t, PayseraOptions{Opened: true})
 	john, jane := w.user(221), w.user(222)
-	a := w.spot(john, "PAYSERA*9975:A", true)
-	require.Equal(t, a, w.spot(jane, "https://paysera.com/app?qr=PAYSERA*9975:A", true))
+	a := w.checkIn(john, "PAYSERA*9975:A")
+	require.Equal(t, a, w.checkIn(jane, "https://paysera.com/app?qr=PAYSERA*9975:A"))
 	w.ok(w.merchant, http.MethodPost, "spot/"+a+"/order", `{"transaction":`+coffee(100)+`}`)
 	require.Equal(t, "opened", w.ok(john, http.MethodGet, "spot/"+a, "")["status"])
 	require.Len(t, w.ok(w.merchant, http.MethodGet, "spots?status=open", "")["spots"], 1)
 	require.Len(t, w.ok(w.merchant, http.MethodGet, "spots?status=opened", "")["spots"], 1)
 
-	b := w.spot(john, "PAYSERA*9975:B", true)
+	b := w.checkIn(john, "PAYSERA*9975:B")
 	require.Equal(t, "waiting", w.ok(john, http.MethodGet, "spot/"+b, "")["status"])
 	require.Equal(t, "opened", w.ok(jane, http.MethodGet, "spot/"+a, "")["status"], "one of two has left")
 	require.Equal(t, "closed", w.ok(jane, http.MethodPut, "spot/"+a+"/check-out", "")["status"])
@@ -105,7 +103,7 @@ func TestSpotsOfManyUsers(t *testing.T) {
 	w.no(w.merchant, http.MethodPost, "spot/"+a+"/order", `{"transaction":`+coffee(100)+`}`, http.StatusConflict, "invalid_state", "Spot is closed")
 	require.Len(t, w.Paysera.Transactions(), 1, "no transaction is made for an order that is refused")
 
-	c := w.spot(jane, "PAYSERA*3:C", true)
+	c := w.checkIn(jane, "PAYSERA*3:C")
 	terrace := signer{id: w.merchant.id, key: w.merchant.key, ext: "project_id=123&location_id=3"}
 	list := w.ok(terrace, http.MethodGet, "spots", "")["spots"].([]any)
 	require.Len(t, list, 1)
@@ -120,14 +118,14 @@ func TestSpotsAndOrdersThatAreRefused(t *testing.T) {
 		w.no(john, http.MethodGet, "spot?code="+url.QueryEscape(code), "", http.StatusNotFound, "not_found", "No such spot")
 		w.no(john, http.MethodGet, "code?code="+url.QueryEscape(code), "", http.StatusNotFound, "not_found", "Code is unknown")
 	}
-	foreign := w.spot(john, "PAYSERA*48:A", true)
+	foreign := w.checkIn(john, "PAYSERA*48:A")
 	w.no(w.merchant, http.MethodGet, "spot/"+foreign, "", http.StatusForbidden, "forbidden", textOtherProject)
 	w.no(w.merchant, http.MethodPut, "spot/"+foreign+"/close", "", http.StatusForbidden, "forbidden", textOtherProject)
 	require.Empty(t, w.ok(w.merchant, http.MethodGet, "spots?status=waiting", "")["spots"])
 	w.no(john, http.MethodGet, "order/1", "", http.StatusNotFound, "not_found", "No such order")
 	require.Empty(t, w.Violations())
 
-	id := w.spot(john, "PAYSERA*9975:A", true)
+	id := w.checkIn(john, "PAYSERA*9975:A")
 	w.ExpectViolation("needs the access token of a user")
 	w.no(w.merchant, http.MethodPut, "spot/"+id+"/check-in", "", http.StatusForbidden, "forbidden", "access token")
 	w.ExpectViolation("needs the credentials of a merchant's client")
@@ -153,7 +151,7 @@ func TestSpotsAndOrdersThatAreRefused(t *testing.T) {
 func TestOrdersAreEditedAndRemoved(t *testing.T) {
 	w := newWallet(t, PayseraOptions{})
 	john := w.user(221)
-	id := w.spot(john, "PAYSERA*9975:A", true)
+	id := w.checkIn(john, "PAYSERA*9975:A")
 	first, second := w.transactionKey(coffee(100)), w.transactionKey(coffee(200))
 	create := func(key string) string {
 		return fmt.Sprintf("order/%.0f", w.ok(w.merchant, http.MethodPost, "spot/"+id+"/order", `{"transaction_key":"`+key+`"}`)["id"])

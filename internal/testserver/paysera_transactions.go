@@ -172,9 +172,6 @@ func (p *Paysera) readReserve(b *walletBody, t *walletTransaction) {
 	r.only("for", "until")
 	t.ReserveFor = r.integer("for") + 3600*b.integer("reserve_for")
 	t.ReserveUntil = r.integer("until") + b.integer("reserve_until")
-	if r.err != nil && b.err == nil {
-		b.err = r.err
-	}
 	if t.ReserveUntil != 0 && t.ReserveUntil <= p.engine.now().Unix() {
 		b.fail("reserve", "Reservation must end in the future")
 	}
@@ -509,9 +506,6 @@ func (p *Paysera) readPrices(c *walletCall, t *walletTransaction) (map[int64]dec
 		case entry.has("currency") && entry.text("currency") != one.Currency:
 			entry.fail("currency", "Currency cannot be changed")
 		}
-		if entry.err != nil && b.err == nil {
-			b.err = entry.err
-		}
 		lower[id] = price
 	}
 	return lower, b.err
@@ -670,10 +664,6 @@ func (p *Paysera) readPayer(b *walletBody) *walletUser {
 	}
 	payer := b.objectAt("payer", "card", "email", "id", "phone", "wallet_id")
 	payer.only("card", "email", "id", "phone", "wallet_id")
-	if payer.err != nil {
-		b.fail("payer", payer.err.Error())
-		return nil
-	}
 	if id := payer.integer("wallet_id"); id != 0 {
 		return p.world.owner(id)
 	}

@@ -1,6 +1,9 @@
 package testserver
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // payseraState is what a state file holds of Paysera: the credentials and the whole world.
 type payseraState struct {
@@ -50,7 +53,7 @@ func (p *Paysera) restore(state payseraState) error {
 		}
 	}
 	if len(w.Users) == 0 || w.Nonces == nil || w.Minutes == nil || w.Hours == nil {
-		return fmt.Errorf("it is damaged: a part is missing")
+		return errors.New("it is damaged: a part is missing")
 	}
 	p.opts.ClientID = orDefault(p.given.ClientID, state.ClientID)
 	p.opts.ClientSecret = orDefault(p.given.ClientSecret, state.ClientSecret)
