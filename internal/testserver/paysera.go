@@ -99,7 +99,7 @@ type walletWorld struct {
 	Requests     []*walletRequest
 	Charges      []PayseraCharge
 	Grants       walletGrants
-	Nonces       map[string]time.Time // until when each is remembered
+	Nonces       map[string]int64 // the second until which each is remembered
 	Minutes      map[string]*walletUse
 	Hours        map[string]*walletUse
 	Callbacks    []*walletCallback
@@ -124,7 +124,7 @@ func newPaysera(e *Engine, opts PayseraOptions) *Paysera {
 func (p *Paysera) seed() {
 	key := p.world.PrivateKey // making one takes long
 	p.world = walletWorld{
-		NextID: 2000, Nonces: map[string]time.Time{}, Minutes: map[string]*walletUse{}, Hours: map[string]*walletUse{},
+		NextID: 2000, Nonces: map[string]int64{}, Minutes: map[string]*walletUse{}, Hours: map[string]*walletUse{},
 		PrivateKey: key, Sending: walletSending{URI: p.opts.CallbackURI},
 		Projects: []*walletProject{
 			{ID: projectMain, Title: "Cool caffe", Description: "Coffee and cakes", Wallet: 2112, Owner: "Cool caffe, UAB"},

@@ -77,6 +77,20 @@ func (b *walletBody) raw(name string) json.RawMessage {
 
 func (b *walletBody) has(name string) bool { return b.raw(name) != nil }
 
+// keep returns some members as they came, those that are there.
+func (b *walletBody) keep(names ...string) map[string]json.RawMessage {
+	var kept map[string]json.RawMessage
+	for _, name := range names {
+		if raw := b.raw(name); raw != nil {
+			if kept == nil {
+				kept = map[string]json.RawMessage{}
+			}
+			kept[name] = raw
+		}
+	}
+	return kept
+}
+
 // only demands that at most one of some members is there.
 func (b *walletBody) only(names ...string) {
 	found := 0

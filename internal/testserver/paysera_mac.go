@@ -187,13 +187,13 @@ func (p *Paysera) checkTime(x *exchange, header macHeader) error {
 		}
 		return &walletError{status: http.StatusUnauthorized, code: "invalid_timestamp", description: description}
 	}
-	maps.DeleteFunc(p.world.Nonces, func(_ string, until time.Time) bool { return now.After(until) })
+	maps.DeleteFunc(p.world.Nonces, func(_ string, until int64) bool { return now.Unix() > until })
 	once := header.id + " " + header.ts + " " + header.nonce
 	if _, seen := p.world.Nonces[once]; seen {
 		x.violate("nonce was used before with this timestamp")
 		return unauthorized("Nonce was already used")
 	}
-	p.world.Nonces[once] = ts.Add(p.opts.MaxSkew)
+	p.world.Nonces[once] = ts.Add(p.opts.MaxSkew).Unix()
 	return nil
 }
 

@@ -28,10 +28,7 @@ type walletPayment struct {
 	Asked       decimal.Decimal // the price before it was confirmed with a lower one
 	Currency    string
 	Purpose     string
-	Items       json.RawMessage
-	Beneficiary json.RawMessage
-	Parameters  json.RawMessage
-	Extra       map[string]json.RawMessage // what is kept as it came
+	Kept        map[string]json.RawMessage // what is kept as it came
 	Freeze      bool
 	FreezeFor   int64 // seconds
 	FreezeUntil int64
@@ -73,16 +70,8 @@ func paymentNames() []string {
 func (p *Paysera) readPayment(raw []byte) (*walletPayment, error) {
 	b := readObject(raw, paymentNames()...)
 	one := &walletPayment{
-		Description: b.text("description"), Currency: b.text("currency"), Items: b.raw("items"), Beneficiary: b.raw("beneficiary"),
-		Parameters: b.raw("parameters"), Purpose: b.choice("purpose", "cash", "tips"),
-	}
-	for _, name := range []string{"price_rules", "cashback", "cashback_decimal", "commission", "funds_source"} {
-		if raw := b.raw(name); raw != nil {
-			if one.Extra == nil {
-				one.Extra = map[string]json.RawMessage{}
-			}
-			one.Extra[name] = raw
-		}
+		Description: b.text("description"), Currency: b.text("currency"), Purpose: b.choice("purpose", "cash", "tips"),
+		Kept: b.keep("items", "beneficiary", "parameters", "price_rules", "cashback", "cashback_decimal", "commission", "funds_source"),
 	}
 	price, priced := b.price("price", false)
 	if !b.has("items") {
@@ -175,7 +164,7 @@ func (p *Paysera) addPayment(one *walletPayment, client, key string) {
 
 // beneficiary is the wallet that gets a payment, and whether it is known. Without one it is the project's.
 func (p *Paysera) beneficiary(one *walletPayment, project int64) (wallet int64, known bool) {
-	if one.Beneficiary == nil {
+	if one.Kept["beneficiary"] == nil {
 		return p.world.project(project).Wallet, true
 	}
 	var to struct {
@@ -183,7 +172,7 @@ func (p *Paysera) beneficiary(one *walletPayment, project int64) (wallet int64, 
 		Email string `json:"email"`
 		Phone string `json:"phone"`
 	}
-	if json.Unmarshal(one.Beneficiary, &to) != nil {
+	if json.Unmarshal(one.Kept["beneficiary"], &to) != nil {
 		return 0, false
 	}
 	if u := p.world.userBy(to.Email, to.Phone); u != nil {
@@ -219,12 +208,7 @@ func (p *Paysera) paymentDocument(one *walletPayment) document {
 			plain[name] = value
 		}
 	}
-	for name, value := range map[string]json.RawMessage{"items": one.Items, "beneficiary": one.Beneficiary, "parameters": one.Parameters} {
-		if value != nil {
-			plain[name] = value
-		}
-	}
-	for name, value := range one.Extra {
+	for name, value := range one.Kept {
 		plain[name] = value
 	}
 	if t := p.world.transaction(one.Key); t != nil {

@@ -221,15 +221,7 @@ func (p *Paysera) readLocation(c *walletCall, one *walletLocation) error {
 			b.fail(name, name+" must be a number")
 		}
 	}
-	one.Kept = nil
-	for _, name := range []string{"working_hours", "prices", "images", "services", "public", "remote_orders"} {
-		if raw := b.raw(name); raw != nil {
-			if one.Kept == nil {
-				one.Kept = map[string]json.RawMessage{}
-			}
-			one.Kept[name] = raw
-		}
-	}
+	one.Kept = b.keep("working_hours", "prices", "images", "services", "public", "remote_orders")
 	one.Updated = p.engine.now()
 	return b.err
 }

@@ -135,14 +135,7 @@ func (p *Paysera) newTransaction(c *walletCall, raw []byte) (*walletTransaction,
 	b.list("inquiries")
 	p.readReserve(b, t)
 	p.readURIs(b, t)
-	for _, name := range []string{"allowance", "user", "restrictions", "inquiries"} {
-		if raw := b.raw(name); raw != nil {
-			if t.Kept == nil {
-				t.Kept = map[string]json.RawMessage{}
-			}
-			t.Kept[name] = raw
-		}
-	}
+	t.Kept = b.keep("allowance", "user", "restrictions", "inquiries")
 	payments, err := p.readPayments(c, b)
 	if err != nil {
 		return nil, err
