@@ -112,7 +112,8 @@ func TestCallbacksThatGoWrong(t *testing.T) {
 	require.Equal(t, []string{"rejected lost"}, w.settled(1))
 	w.Paysera.DuplicateCallbacks(1)
 	decline()
-	require.Equal(t, <-in.got, <-in.got)
+	first, second := <-in.got, <-in.got
+	require.Equal(t, first, second)
 	in.status <- http.StatusInternalServerError
 	decline()
 	require.Equal(t, "rejected delivered", w.settled(4)[3])

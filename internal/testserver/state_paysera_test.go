@@ -199,6 +199,8 @@ func TestStatesOfPayseraThatCannotBeUsed(t *testing.T) {
 		require.ErrorContains(t, New(w.opts).Load(), tt.want, old)
 	}
 	// A file of a program that did not simulate Paysera.
-	require.NoError(t, os.WriteFile(w.opts.StateFile, []byte(good[:strings.Index(good, `,"paysera":`)]+"}"), 0o600))
+	without, _, found := strings.Cut(good, `,"paysera":`)
+	require.True(t, found)
+	require.NoError(t, os.WriteFile(w.opts.StateFile, []byte(without+"}"), 0o600))
 	require.Empty(t, w.restart().Paysera.Spots())
 }
