@@ -110,6 +110,14 @@ func (p *Paysera) hostAndPort(r *http.Request) (host, port string) {
 	return r.Host, "80"
 }
 
+// uri is the request URI as the client sees it: with the prefix of the public URL, which was cut off on the way here.
+func (p *Paysera) uri(r *http.Request) string {
+	if public, err := url.Parse(p.publicURL); err == nil {
+		return public.EscapedPath() + r.RequestURI
+	}
+	return r.RequestURI
+}
+
 // authenticate finds out who calls, by signature or by client certificate.
 // What the vendor answers to a bad signature, other than a wrong time, is a judgment: 401.
 func (p *Paysera) authenticate(x *exchange) (caller, error) {
@@ -139,7 +147,7 @@ func (p *Paysera) authenticate(x *exchange) (caller, error) {
 		return caller{}, err
 	}
 	host, port := p.hostAndPort(x.r)
-	text := macText(header, x.r.Method, x.r.RequestURI, host, port)
+	text := macText(header, x.r.Method, p.uri(x.r), host, port)
 	if !hmac.Equal([]byte(macOf(key, text)), []byte(header.mac)) {
 		x.violate("mac is wrong, it must sign %q", text)
 		return caller{}, unauthorized("MAC signature is invalid")

@@ -254,6 +254,25 @@ func TestWhatIsWrongWithASignature(t *testing.T) {
 	refused("mac is wrong", "Authorization", w.authorization(signer{id: w.merchant.id, key: "wrong"}, http.MethodGet, path, ""))
 }
 
+func TestSignaturesBehindAPublicURL(t *testing.T) {
+	for public, want := range map[string]struct{ uri, port string }{
+		"":                        {"/paysera/rest/v1/client", "80"},
+		"http://sims.test":        {"/paysera/rest/v1/client", "80"},
+		"https://sims.test/demo/": {"/demo/paysera/rest/v1/client", "443"},
+	} {
+		sys := New(Options{PublicURL: public})
+		d := sys.Describe().Paysera
+		header := macHeader{id: d.ClientID, ts: strconv.FormatInt(time.Now().Unix(), 10), nonce: "n"}
+		mac := macOf(d.ClientSecret, macText(header, http.MethodGet, want.uri, "sims.test", want.port))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/paysera/rest/v1/client", nil)
+		r.Host = "Sims.test"
+		r.Header.Set("Authorization", `MAC id="`+header.id+`", ts="`+header.ts+`", nonce="n", mac="`+mac+`"`)
+		rec := httptest.NewRecorder()
+		sys.Handler().ServeHTTP(rec, r)
+		require.Equal(t, http.StatusOK, rec.Code, public)
+	}
+}
+
 func TestBodiesAreSigned(t *testing.T) {
 	w := newWallet(t, PayseraOptions{})
 	const path, body = "/rest/v1/transaction/x/request", `{"user_id":221}`
