@@ -232,7 +232,8 @@ func TestContractPages(t *testing.T) {
 		}
 		require.Len(t, seen, 5, "ranging again starts again")
 	}
-	for range walk {
+	for _, err := range walk {
+		require.NoError(t, err)
 		break
 	}
 	for _, o := range []paysera.ListOptions{{Limit: 201}, {Limit: -1}, {Offset: -1}} {
@@ -604,8 +605,8 @@ func TestContractASpotIsPaidAtItsTerminal(t *testing.T) {
 	require.Equal(t, tillroute.Approved, paid.Outcome())
 	require.Equal(t, 1, terminal.started)
 	cancel()
-	<-done
-	<-done
+	require.Error(t, <-done)
+	require.Error(t, <-done)
 	require.Empty(t, sys.Paysera.Charges())
 	clean(t, sys)
 }

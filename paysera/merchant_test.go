@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
@@ -43,10 +42,10 @@ type wallet struct {
 	before, after func(call string) error
 	status        func(call string) int
 	// distort changes an answer.
-	distort func(call string, answer map[string]any)
-	calls         []string
-	times         []time.Time
-	confirms      []string
+	distort  func(call string, answer map[string]any)
+	calls    []string
+	times    []time.Time
+	confirms []string
 }
 
 type walletSpot struct {
@@ -87,8 +86,9 @@ func (w *wallet) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := w.before(call); err != nil {
 		return nil, err
 	}
-	status, answer := http.StatusOK, any(nil)
-	if status = w.status(call); status == 0 {
+	answer := any(nil)
+	status := w.status(call)
+	if status == 0 {
 		status, answer = w.serve(r, strings.Split(call, "/"), body)
 	}
 	if err := w.after(call); err != nil {
@@ -109,8 +109,8 @@ func (w *wallet) RoundTrip(r *http.Request) (*http.Response, error) {
 type m = map[string]any
 
 func (w *wallet) serve(r *http.Request, parts []string, body []byte) (int, any) {
-	number := func(i int) int64 {
-		n, _ := strconv.ParseInt(parts[i], 10, 64)
+	number := func() int64 {
+		n, _ := strconv.ParseInt(parts[1], 10, 64)
 		return n
 	}
 	var request struct {
@@ -130,18 +130,18 @@ func (w *wallet) serve(r *http.Request, parts []string, body []byte) (int, any) 
 		}
 		return 200, m{"spots": append([]any{}, list...), "_metadata": m{"total": len(list), "offset": 0, "limit": 200}}
 	case parts[0] == "GET spot":
-		return 200, w.spot(number(1))
+		return 200, w.spot(number())
 	case parts[0] == "PUT spot" && parts[2] == "close":
-		spot := w.spots[number(1)]
+		spot := w.spots[number()]
 		spot.status, spot.orders = "closed", nil
-		return 200, w.spot(number(1))
+		return 200, w.spot(number())
 	case parts[0] == "POST transaction":
 		w.next++
 		key := fmt.Sprint("key-", w.next)
 		w.transactions[key] = &walletTransaction{status: "new", price: request.Payments[0].Price, payment: w.next}
 		return 200, w.transaction(key)
 	case parts[0] == "POST spot":
-		spot := w.spots[number(1)]
+		spot := w.spots[number()]
 		if spot.status == "closed" {
 			return 409, m{"error": "invalid_state", "error_description": "nobody is there"}
 		}
@@ -153,7 +153,7 @@ func (w *wallet) serve(r *http.Request, parts []string, body []byte) (int, any) 
 		}
 		return 200, m{"id": w.next, "transaction_key": request.Key, "status": "pending"}
 	case parts[0] == "DELETE order":
-		return 200, m{"id": number(1), "transaction_key": w.orders[number(1)], "status": "closed"}
+		return 200, m{"id": number(), "transaction_key": w.orders[number()], "status": "closed"}
 	}
 	key := parts[1]
 	t := w.transactions[key]
@@ -720,11 +720,11 @@ func TestACallbackIsFollowedAtOnce(t *testing.T) {
 		w.mu.Unlock()
 		time.Sleep(10 * time.Minute)
 		require.Empty(t, till.bill("bill-1").Status)
-		assert.NoError(t, m.Callback(ctx, paysera.Event{Object: "other"}))
-		assert.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: "another"}}))
+		require.NoError(t, m.Callback(ctx, paysera.Event{Object: "other"}))
+		require.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: "another"}}))
 		synctest.Wait()
 		require.Empty(t, till.bill("bill-1").Status)
-		assert.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: key}}))
+		require.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: key}}))
 		synctest.Wait()
 		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
 		cancel()

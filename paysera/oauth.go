@@ -198,8 +198,12 @@ func (o OAuth) Revoke(ctx context.Context, grant pairing.Grant) error {
 		return tillroute.Invalid(System, d.Name, "there is no access token")
 	}
 	return o.call(ctx, &d, rest.Request{
-		Query: url.Values{"access_token": {grant.AccessToken.Reveal()}}, Secrets: []string{grant.AccessToken.Reveal()},
+		Query: url.Values{"access_token": {grant.AccessToken.Reveal()}}, Secrets: secretsOf(grant),
 	}, nil)
+}
+
+func secretsOf(g pairing.Grant) []string {
+	return []string{g.AccessToken.Reveal(), g.RefreshToken.Reveal(), g.Extra.Reveal()}
 }
 
 // token asks for tokens and puts them into the grant. used is what the request uses up.
@@ -215,7 +219,8 @@ func (o OAuth) token(ctx context.Context, operation string, grant pairing.Grant,
 		ExpiresIn    wire.Int  `json:"expires_in"`
 		Scope        wire.Text `json:"scope"`
 	}
-	err := o.call(ctx, &d, rest.Request{Form: form, Secrets: []string{used.Reveal(), url.QueryEscape(used.Reveal())}}, &answer)
+	secrets := append(secretsOf(grant), used.Reveal(), url.QueryEscape(used.Reveal()))
+	err := o.call(ctx, &d, rest.Request{Form: form, Secrets: secrets}, &answer)
 	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Code == codeInvalidGrant {
 		e.Err = ErrReconnect
 	}

@@ -184,12 +184,14 @@ func (s *signing) sign(r *http.Request, body []byte) error {
 	defer s.pool.Put(w)
 
 	// The header is written first, up to the MAC, and the text to sign is made of its parts.
-	h := append(w.header[:0], `MAC id="`...)
+	h := w.header[:0]
+	h = append(h, `MAC id="`...)
 	h = append(h, s.id...)
 	h = append(h, `", ts="`...)
 	from := len(h)
 	h = strconv.AppendInt(h, s.now().Unix(), 10)
-	text := append(w.text[:0], h[from:]...)
+	text := w.text[:0]
+	text = append(text, h[from:]...)
 	h = append(h, `", nonce="`...)
 	from = len(h)
 	if s.nonce != nil {

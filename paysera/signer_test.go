@@ -30,11 +30,19 @@ import (
 
 // vector is a signature that the vendor published, or that the vendor's own library gave.
 type vector struct {
-	Source, ID, Key, TS, Nonce, Method, Path, Host, Ext, Body string
-	Port                                                      int
-	Expected                                                  string           `json:"expected_mac"`
-	Header                                                    string           `json:"authorization_header"`
-	Parameters                                                map[string]int64 `json:"ext_parameters"`
+	Source     string           `json:"source"`
+	ID         string           `json:"id"`
+	Key        string           `json:"key"`
+	TS         string           `json:"ts"`
+	Nonce      string           `json:"nonce"`
+	Method     string           `json:"method"`
+	Path       string           `json:"path"`
+	Host       string           `json:"host"`
+	Ext        string           `json:"ext"`
+	Body       string           `json:"body"`
+	Expected   string           `json:"expected_mac"`
+	Header     string           `json:"authorization_header"`
+	Parameters map[string]int64 `json:"ext_parameters"`
 }
 
 func vectors(tb testing.TB) []vector {

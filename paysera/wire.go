@@ -35,7 +35,7 @@ func (l *list[T]) UnmarshalJSON(data []byte) error {
 	*l = nil
 	var items []json.RawMessage
 	if json.Unmarshal(data, &items) != nil {
-		return nil
+		return nil //nolint:nilerr // what isn't a list is an empty one.
 	}
 	for _, item := range items {
 		var value T
@@ -54,7 +54,7 @@ func (o *object[T]) UnmarshalJSON(data []byte) error {
 	o.value = nil
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil || fields == nil {
-		return nil
+		return nil //nolint:nilerr // what isn't an object is none.
 	}
 	value := new(T)
 	if err := json.Unmarshal(data, value); err != nil {
