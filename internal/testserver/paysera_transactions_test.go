@@ -185,13 +185,14 @@ func TestConfirmationsWithLowerPrices(t *testing.T) {
 	frozen := fmt.Sprintf("payment/%.0f", made["payments"].([]any)[1].(map[string]any)["id"])
 	w.no(w.merchant, http.MethodPut, path+"/confirm", "", http.StatusConflict, "invalid_state", "Transaction is new")
 	w.ok(w.user(221), http.MethodPut, path+"/reserve/me", "")
+	one := `{"` + id + `":`
 	for body, text := range map[string]string{
-		`{"` + id + `":{"price":2000}}`:                                          "Price can only be lowered",
-		`{"` + id + `":{"price":1500,"currency":"USD"}}`:                         "Currency cannot be changed",
-		`{"` + id + `":{"price":1500,"price_decimal":"15.01","currency":"EUR"}}`: "price and price_decimal differ",
-		`{"` + id + `":{}}`:                                                      "Key price is required",
-		`{"7":{"price":1}}`:                                                      "Some keys in item are not available: 7",
-		`[{"id":7,"price":1}]`:                                                   "Content is expected to be array",
+		one + `{"price":2000}}`:                                          "Price can only be lowered",
+		one + `{"price":1500,"currency":"USD"}}`:                         "Currency cannot be changed",
+		one + `{"price":1500,"price_decimal":"15.01","currency":"EUR"}}`: "price and price_decimal differ",
+		one + `{}}`:            "Key price is required",
+		`{"7":{"price":1}}`:    "Some keys in item are not available: 7",
+		`[{"id":7,"price":1}]`: "Content is expected to be array",
 	} {
 		w.ExpectViolation(text)
 		w.no(w.merchant, http.MethodPut, path+"/confirm", body, http.StatusBadRequest, "invalid_parameters", text)
