@@ -349,10 +349,10 @@ func (c *core) correct(ctx context.Context, refused *tillroute.Error) (bool, err
 		return false, nil
 	}
 	switch {
-	case refused.Code == codeInvalidTimestamp && !a.adjusted && a.core.credential != nil:
+	case refused.Code == errorCodeInvalidTimestamp && !a.adjusted && a.core.credential != nil:
 		a.adjusted = true
 		return a.adjust(ctx), nil
-	case refused.Code == codeInvalidGrant && expired(refused) && !a.renewed && a.core.replace != nil:
+	case refused.Code == errorCodeInvalidGrant && expired(refused) && !a.renewed && a.core.replace != nil:
 		a.renewed = true
 		renewed, err := a.core.replace(ctx, a.credential.id)
 		if err != nil {

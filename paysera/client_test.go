@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -490,4 +491,106 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWhatMovesMoneyIsSentOnce has each call that makes something, or moves money, fail in a way that leaves open whether it was
+// carried out.
+func TestWhatMovesMoneyIsSentOnce(t *testing.T) {
+	request := paysera.TransactionRequest{Payments: []paysera.PaymentRequest{{ID: 1}}}
+	once := map[string]func(context.Context, *paysera.Client) error{
+		"create": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Transactions.Create(ctx, request)
+			return err
+		},
+		"confirm": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Transactions.Confirm(ctx, "k", nil)
+			return err
+		},
+		"reserve": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Transactions.Reserve(ctx, "k", paysera.Reservation{})
+			return err
+		},
+		"reserve with a wallet": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Transactions.Reserve(ctx, "k", paysera.Reservation{Wallet: paysera.Me})
+			return err
+		},
+		"renew": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Transactions.Renew(ctx, "k")
+			return err
+		},
+		"flash": func(ctx context.Context, c *paysera.Client) error { return c.Transactions.Flash(ctx, "k", "1") },
+		"request": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Transactions.Request(ctx, "k", paysera.Addressee{UserID: 1})
+			return err
+		},
+		"order": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Orders.Create(ctx, 1, paysera.OrderRequest{TransactionKey: "k"})
+			return err
+		},
+		"edit with a transaction": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Orders.Edit(ctx, 1, paysera.OrderRequest{Transaction: &request})
+			return err
+		},
+		"payment": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Payments.Create(ctx, paysera.PaymentRequest{Description: "x", Price: decimal.NewFromInt(1), Currency: "EUR"})
+			return err
+		},
+		"freeze": func(ctx context.Context, c *paysera.Client) error {
+			_, err := c.Payments.Freeze(ctx, 1, time.Hour)
+			return err
+		},
+		"finalize": func(ctx context.Context, c *paysera.Client) error { _, err := c.Payments.Finalize(ctx, 1); return err },
+	}
+	for name, call := range once {
+		transport := &capturing{status: 503}
+		err := call(t.Context(), client(t, transport, func(c *paysera.Config) { c.HTTP.Retries = 3 }))
+		require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown, name)
+		require.Len(t, transport.got, 1, name)
+	}
+}
+
+func TestRedirectsAreRefused(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(w, r, "/rest/v1/spot/2", http.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	c := client(t, server.Client().Transport, func(c *paysera.Config) { c.BaseURL = server.URL })
+	_, err := c.Spots.Get(t.Context(), 1)
+	require.ErrorContains(t, err, "redirect")
+	require.EqualValues(t, 1, asked.Load(), "the signature was for another address")
+}
+
+func TestATokenIsRenewedOnceForACall(t *testing.T) {
+	tokens := memstore.New(memstore.Config{})
+	_, err := tokens.PutGrant(t.Context(), pairing.Grant{System: "paysera", Account: "ann", AccessToken: "a", RefreshToken: "r", Extra: "k"}, -1)
+	require.NoError(t, err)
+	renewals, calls := 0, 0
+	says := "Token has expired"
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		status, text := 400, fmt.Sprintf(`{"error":"invalid_grant","error_description":%q}`, says)
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			renewals++
+			status, text = 200, strings.ReplaceAll(fixture(t, "access_token_response.json"), "test_token", fmt.Sprint("token-", renewals))
+		} else {
+			calls++
+		}
+		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+	})
+	c, err := paysera.New(paysera.Config{
+		OAuth: paysera.OAuth{ClientID: "id", ClientSecret: "secret"}, Tokens: tokens, Account: "ann", HTTP: tillroute.HTTPOptions{Transport: transport},
+	})
+	require.NoError(t, err)
+	_, err = c.Spots.Get(t.Context(), 1)
+	require.ErrorIs(t, err, tillroute.ErrUnauthorized)
+	require.Equal(t, []int{1, 2}, []int{renewals, calls})
+	grant, err := tokens.Grant(t.Context(), "paysera", "ann")
+	require.NoError(t, err)
+	require.Equal(t, "token-1", grant.AccessToken.Reveal(), "written down")
+
+	says = "Something else"
+	_, err = c.Spots.Get(t.Context(), 1)
+	require.ErrorIs(t, err, tillroute.ErrUnauthorized)
+	require.Equal(t, []int{1, 3}, []int{renewals, calls}, "only what has ended is renewed")
 }

@@ -23,7 +23,7 @@
 //
 // # Errors
 //
-// Every error is, or wraps, a [*tillroute.Error], whose Code is the vendor's: [CodeNotEnoughFunds], for one. [DetailsOf] returns
+// Every error is, or wraps, a [*tillroute.Error], whose Code is the vendor's: [ErrorCodeNotEnoughFunds], for one. [DetailsOf] returns
 // what else the vendor said. Of note: kind Conflict for a transaction or a spot in another state than is needed. The header
 // Paysera-Correlation-Id of an answer, which the vendor may ask for, is in [tillroute.WithResponse].
 //

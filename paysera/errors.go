@@ -11,30 +11,30 @@ import (
 
 // The vendor's codes, as [tillroute.Error].Code has them, that programs may want to tell apart. There are more.
 const (
-	CodeInvalidState     = "invalid_state"
-	CodeNotEnoughFunds   = "not_enough_funds"
-	CodeLimitsExceeded   = "limits_exceeded"
-	CodeNoRights         = "no_rights"
-	CodePayerInactive    = "payer_account_inactive"
-	CodeClientRestricted = "client_restricted"
+	ErrorCodeInvalidState     = "invalid_state"
+	ErrorCodeNotEnoughFunds   = "not_enough_funds"
+	ErrorCodeLimitsExceeded   = "limits_exceeded"
+	ErrorCodeNoRights         = "no_rights"
+	ErrorCodePayerInactive    = "payer_account_inactive"
+	ErrorCodeClientRestricted = "client_restricted"
 
-	codeInvalidTimestamp = "invalid_timestamp"
-	codeInvalidGrant     = "invalid_grant"
+	errorCodeInvalidTimestamp = "invalid_timestamp"
+	errorCodeInvalidGrant     = "invalid_grant"
 )
 
 // explain refines the kind of an error by its code: which status goes with it isn't documented for all of them.
 func explain(e *tillroute.Error) {
 	switch e.Code {
-	case codeInvalidGrant, "unauthorized":
+	case errorCodeInvalidGrant, "unauthorized":
 		e.Kind = tillroute.KindUnauthorized
-	case codeInvalidTimestamp:
+	case errorCodeInvalidTimestamp:
 		e.Kind = tillroute.KindUnauthorized
 		e.Message += ": the clock of this machine is wrong, set it"
-	case "forbidden", CodeNoRights:
+	case "forbidden", ErrorCodeNoRights:
 		e.Kind = tillroute.KindForbidden
 	case "not_found":
 		e.Kind = tillroute.KindNotFound
-	case CodeInvalidState:
+	case ErrorCodeInvalidState:
 		e.Kind = tillroute.KindConflict
 	case "rate_limit_exceeded":
 		e.Kind = tillroute.KindRateLimited

@@ -221,7 +221,7 @@ func (o OAuth) token(ctx context.Context, operation string, grant pairing.Grant,
 	}
 	secrets := append(secretsOf(grant), used.Reveal(), url.QueryEscape(used.Reveal()))
 	err := o.call(ctx, &d, rest.Request{Form: form, Secrets: secrets}, &answer)
-	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Code == codeInvalidGrant {
+	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Code == errorCodeInvalidGrant {
 		e.Err = ErrReconnect
 	}
 	if err != nil {

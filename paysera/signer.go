@@ -27,7 +27,7 @@ type Parameters struct {
 	More map[string]string
 }
 
-// with returns the parameters with those of other that are set.
+// with returns the parameters with those of other that are set. It shares nothing with either.
 func (p Parameters) with(other Parameters) Parameters {
 	if other.ProjectID != 0 {
 		p.ProjectID = other.ProjectID
@@ -35,14 +35,10 @@ func (p Parameters) with(other Parameters) Parameters {
 	if other.LocationID != 0 {
 		p.LocationID = other.LocationID
 	}
-	if len(other.More) > 0 {
-		more := maps.Clone(p.More)
-		if more == nil {
-			more = map[string]string{}
-		}
-		maps.Copy(more, other.More)
-		p.More = more
-	}
+	more := map[string]string{}
+	maps.Copy(more, p.More)
+	maps.Copy(more, other.More)
+	p.More = more
 	return p
 }
 

@@ -316,7 +316,7 @@ func (r Reservation) body() map[string]any {
 }
 
 // Reserve sets the payer's money aside. It is sent once. If the answer is lost, the error matches
-// [tillroute.ErrOutcomeUnknown]: get the transaction and see. A payer without the money is [CodeNotEnoughFunds], for one.
+// [tillroute.ErrOutcomeUnknown]: get the transaction and see. A payer without the money is [ErrorCodeNotEnoughFunds], for one.
 //
 // API reference: https://developers.paysera.com/api/wallet/reserve-transaction
 func (s TransactionsService) Reserve(ctx context.Context, key string, r Reservation, opts ...tillroute.CallOption) (Transaction, error) {
