@@ -434,6 +434,20 @@ func TestDeadGrantIsNotAskedForAgainAndAgain(t *testing.T) {
 	}
 }
 
+func TestAnotherRefreshTokenIsTriedAtOnce(t *testing.T) {
+	s, tokens := newShop(), newTokens()
+	s.dead = true
+	connect(t, tokens, time.Now().Add(-time.Hour))
+	client := s.node(t, tokens)
+	require.ErrorIs(t, call(t.Context(), client), xseries.ErrReconnect)
+	s.mu.Lock()
+	s.dead, s.refresh = false, "refresh-new"
+	s.mu.Unlock()
+	_, err := tokens.PutGrant(t.Context(), pairing.Grant{System: "xseries", Account: "acme", RefreshToken: "refresh-new"}, -1)
+	require.NoError(t, err)
+	require.NoError(t, call(t.Context(), client))
+}
+
 func TestTokenLimitIsHeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tokens, asked := newTokens(), 0

@@ -17,7 +17,7 @@ const rateWindow = 5 * time.Minute
 // store, and shared by all processes: others may use it up too.
 type RateLimit struct {
 	// Limit is how many requests fit into a window of five minutes, and Remaining how many were left of them at the time At.
-	// If At is zero nothing is known.
+	// If At is zero neither is known. Times are in UTC.
 	Limit, Remaining int
 	At               time.Time
 	// ClosedUntil is until when calls wait, or fail. It has passed, or is zero, if they don't.
@@ -74,7 +74,7 @@ func (b *budget) Observe(status int, header http.Header) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := time.Now().UTC()
 	if hasLimit {
 		b.known.Limit = limit
 	}

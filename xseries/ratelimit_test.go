@@ -89,7 +89,9 @@ func TestUsedUpLimitIsWaitedFor(t *testing.T) {
 		"none left, no end":  {200, func() headers { return headers{"X-RateLimit-Limit": "350", "X-RateLimit-Remaining": "0"} }, 0},
 		"none left, no time": {200, func() headers { return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"} }, 0},
 		"none left, by the millisecond": {
-			200, func() headers { return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(time.Minute) + "000"} }, 0,
+			200, func() headers {
+				return headers{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(time.Minute) + "000"}
+			}, 0,
 		},
 		"none left, no sense": {
 			200, func() headers {
@@ -170,9 +172,9 @@ func TestRateLimitIsOfTheClient(t *testing.T) {
 		one, two := paced(t, transport, time.Minute), paced(t, transport, time.Minute)
 		require.Zero(t, one.RateLimit())
 		require.NoError(t, call(t.Context(), one))
-		require.Equal(t, xseries.RateLimit{Limit: 350, Remaining: 349, At: time.Now()}, one.RateLimit())
+		require.Equal(t, xseries.RateLimit{Limit: 350, Remaining: 349, At: time.Now().UTC()}, one.RateLimit())
 		require.ErrorIs(t, call(t.Context(), one), tillroute.ErrRateLimited)
-		require.Equal(t, xseries.RateLimit{Limit: 350, At: time.Now(), ClosedUntil: time.Now().Add(time.Minute)}, one.RateLimit())
+		require.Equal(t, xseries.RateLimit{Limit: 350, At: time.Now().UTC(), ClosedUntil: time.Now().UTC().Add(time.Minute)}, one.RateLimit())
 		start := time.Now()
 		require.NoError(t, call(t.Context(), two), "another application may have another limit")
 		require.Zero(t, time.Since(start))

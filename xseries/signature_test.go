@@ -92,6 +92,7 @@ func TestSignatureHeader(t *testing.T) {
 		"signature=" + vectorHex + ",algorithm=none":                           false,
 		"signature=" + vectorHex + ",algorithm=HMAC-SHA1":                      false,
 		"signature=" + vectorHex + ",algorithm=HMAC-SHA256,algorithm=HMAC-MD5": false,
+		"algorithm=HMAC-MD5,algorithm=HMAC-SHA256,signature=" + vectorHex:      false,
 		"signature=,algorithm=HMAC-SHA256":                                     false,
 		"algorithm=HMAC-SHA256":                                                false,
 		"signature=" + vectorHex[:62] + ",algorithm=HMAC-SHA256":               false,

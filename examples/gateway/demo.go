@@ -178,8 +178,8 @@ func (d *demo) wait(ctx context.Context) error {
 }
 
 // stop ends everything, the database last.
-func (d *demo) stop() error {
-	grace, cancel := context.WithTimeout(context.Background(), stopTime)
+func (d *demo) stop(ctx context.Context) error {
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	err := d.server.Shutdown(grace)
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -79,5 +79,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			err = d.wait(ctx)
 		}
 	}
-	return errors.Join(err, d.stop())
+	return errors.Join(err, d.stop(ctx))
 }

@@ -40,11 +40,11 @@ func TestOnce(t *testing.T) {
 
 func TestBadUsage(t *testing.T) {
 	for _, args := range [][]string{{"-nosuch"}, {"argument"}} {
-		assert.ErrorIs(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), errUsage)
+		require.ErrorIs(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), errUsage)
 	}
-	assert.ErrorIs(t, run(t.Context(), []string{"-h"}, &bytes.Buffer{}, &bytes.Buffer{}), flag.ErrHelp)
+	require.ErrorIs(t, run(t.Context(), []string{"-h"}, &bytes.Buffer{}, &bytes.Buffer{}), flag.ErrHelp)
 	err := run(t.Context(), []string{"-addr", "nonsense"}, &bytes.Buffer{}, &bytes.Buffer{})
-	assert.ErrorContains(t, err, "-addr")
+	require.ErrorContains(t, err, "-addr")
 }
 
 func TestPortsInUse(t *testing.T) {

@@ -49,7 +49,7 @@ func (d *demo) once(ctx context.Context, stdout io.Writer) error {
 	page, err = v.submitPage(ctx, page, "/pair", url.Values{"code": {code}, "register": {testserver.RegisterMain}})
 	if err == nil && strings.Contains(page.text, "name=\"version\"") {
 		// It was paired before: the page asks whether to replace that.
-		page, err = v.submitPage(ctx, page, "/pair", nil)
+		_, err = v.submitPage(ctx, page, "/pair", nil)
 	}
 	if err != nil {
 		return fmt.Errorf("pairing the register: %w", err)

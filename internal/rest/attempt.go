@@ -65,7 +65,7 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, notSent(r, err)
 	}
 	if t.client.config.Limit != nil {
-		if err := t.client.waitForLimit(r.Context(), s); err != nil {
+		if err := t.client.waitForLimit(r.Context()); err != nil {
 			return nil, notSent(r, err)
 		}
 	}

@@ -80,7 +80,7 @@ func inTime(ctx context.Context, wait time.Duration) bool {
 
 // waitForLimit waits until the server takes requests again. If that is later than may be waited for, it returns an error at
 // once: a request would only be refused.
-func (c *Client) waitForLimit(ctx context.Context, s *call) error {
+func (c *Client) waitForLimit(ctx context.Context) error {
 	for left := c.options.MaxRetryAfter; ; {
 		wait := c.config.Limit.Closed()
 		if wait <= 0 {
@@ -88,8 +88,8 @@ func (c *Client) waitForLimit(ctx context.Context, s *call) error {
 		}
 		if wait > left || !inTime(ctx, wait) {
 			return &tillroute.Error{
-				System: c.config.System, Operation: s.op.Name, Kind: tillroute.KindRateLimited, Outcome: tillroute.Failed, RetryAfter: wait,
-				Message: "the server's limit on requests is used up for another " + wait.Round(time.Second).String(),
+				Kind: tillroute.KindRateLimited, Outcome: tillroute.Failed, RetryAfter: wait,
+				Message: "the server's limit on requests is used up for another " + max(time.Second, wait.Round(time.Second)).String(),
 			}
 		}
 		timer := time.NewTimer(wait)

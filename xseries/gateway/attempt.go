@@ -24,14 +24,17 @@ import (
 // The sell screen doesn't acknowledge an ACCEPT. What is known of it is in the payment's mark:
 //
 //	""                nobody was told yet that it was approved
-//	"told PAGE"       that page was about to say ACCEPT
+//	"told PAGE SUM"   that page was about to say ACCEPT, when the sell screen had recorded SUM
 //	"recorded: WHO"   the sale has it; WHO says so
+//	"undone: WHO"     it was given back at the terminal; WHO says so
 const (
 	markTold     = "told "
 	markRecorded = "recorded: "
 
 	recordedBySale    = markRecorded + "the sale's sum"
+	recordedByStore   = markRecorded + "the store"
 	recordedByCashier = markRecorded + "the cashier"
+	undoneByCashier   = "undone: the cashier"
 )
 
 // ask is what a Pay page was opened for.
@@ -66,9 +69,22 @@ func readDetail(p pairing.Payment) detail {
 	return d
 }
 
-// chain returns what the IDs of all attempts at a sale begin with.
+// toldBy is the mark of a payment that a page is about to say ACCEPT for.
+func toldBy(page string, paid decimal.Decimal) string { return markTold + page + " " + paid.String() }
+
+// settled reports whether a payment's mark says that nothing has to be done about it any more.
+func settled(mark string) bool {
+	return strings.HasPrefix(mark, markRecorded) || mark == undoneByCashier
+}
+
+// chain returns what the IDs of all attempts at a sale begin with. A sale may be parked at one register and taken up at another.
+// Where the sell screen names no sale, all of a register's attempts are in one chain.
 func chain(store, registerID, sale string) string {
-	return xseries.System + "/" + store + "/" + idPart(registerID) + "/" + idPart(sale) + "/"
+	of := idPart(sale)
+	if sale == "" {
+		of = "@" + idPart(registerID)
+	}
+	return xseries.System + "/" + store + "/" + of + "/"
 }
 
 // idPart makes what a browser said fit for an ID.
@@ -96,7 +112,7 @@ func (h *Handler) latest(ctx context.Context, chain string) (pairing.Payment, in
 		}
 		return err == nil, err
 	}
-	// Nearly all sales have none or one. Where the sell screen names no sale, all of a register's are in one chain.
+	// Nearly all sales have none or one, but the chain of a register goes on for ever.
 	have, miss := 0, 1
 	for {
 		found, err := get(miss)
@@ -139,13 +155,20 @@ const (
 func judge(latest pairing.Payment, a ask, paid decimal.Decimal) verdict {
 	d := readDetail(latest)
 	switch {
-	case latest.State != pairing.Done, d.Page == a.Page, latest.Mark == markTold+a.Page:
+	case latest.State != pairing.Done, d.Page == a.Page, strings.HasPrefix(latest.Mark, markTold+a.Page+" "):
 		return resume
-	case latest.Outcome() != tillroute.Approved, strings.HasPrefix(latest.Mark, markRecorded):
+	case latest.Outcome() != tillroute.Approved, settled(latest.Mark):
 		return begin
 	}
-	// What was recorded since may also have been cash. Together with the word that the sell screen was told, it is enough.
-	since := paid.Sub(d.Paid)
+	// What was recorded since may also have been cash. Together with the word that the sell screen was told, it is taken for this
+	// payment: only the store could tell the two apart, and not while the sale is being paid.
+	before := d.Paid
+	if fields := strings.Fields(strings.TrimPrefix(latest.Mark, markTold)); len(fields) == 2 { //nolint:mnd // the page and the sum.
+		if sum, err := decimal.NewFromString(fields[1]); err == nil {
+			before = sum
+		}
+	}
+	since := paid.Sub(before)
 	if latest.Kind == pairing.Refund {
 		since = since.Neg()
 	}

@@ -43,7 +43,7 @@ func attempted(state pairing.State, outcome tillroute.Outcome, change func(*pair
 	if change != nil {
 		change(&p, &d)
 	}
-	p.Data, _ = json.Marshal(d)
+	p.Data = encoded(d)
 	return p
 }
 
@@ -78,33 +78,35 @@ func TestJudge(t *testing.T) {
 		"never told, less than before": {pairing.Done, tillroute.Approved, func(_ *pairing.Payment, d *detail) {
 			d.Paid = amount("10")
 		}, "0", "", resume},
-		"told, not recorded":    {pairing.Done, tillroute.Approved, mark(markTold + "first"), "0", "", doubt},
-		"told, a part recorded": {pairing.Done, tillroute.Approved, mark(markTold + "first"), "9.99", "", doubt},
-		"told, sum recorded":    {pairing.Done, tillroute.Approved, mark(markTold + "first"), "10", "", begin},
-		"told, with cash":       {pairing.Done, tillroute.Approved, mark(markTold + "first"), "15", "", begin},
-		"told by this page":     {pairing.Done, tillroute.Approved, mark(markTold + "other"), "10", "", resume},
+		"told, not recorded":               {pairing.Done, tillroute.Approved, mark(toldBy("first", amount("0"))), "0", "", doubt},
+		"told, a part recorded":            {pairing.Done, tillroute.Approved, mark(toldBy("first", amount("0"))), "9.99", "", doubt},
+		"told, sum recorded":               {pairing.Done, tillroute.Approved, mark(toldBy("first", amount("0"))), "10", "", begin},
+		"told, with cash":                  {pairing.Done, tillroute.Approved, mark(toldBy("first", amount("0"))), "15", "", begin},
+		"told when cash had been recorded": {pairing.Done, tillroute.Approved, mark(toldBy("first", amount("10"))), "10", "", doubt},
+		"undone":                           {pairing.Done, tillroute.Approved, mark(undoneByCashier), "0", "", begin},
+		"told by this page":                {pairing.Done, tillroute.Approved, mark(toldBy("other", amount("0"))), "10", "", resume},
 		"told, after others were recorded": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, d *detail) {
-			p.Mark, d.Paid = markTold+"first", amount("10")
+			p.Mark, d.Paid = toldBy("first", amount("10")), amount("10")
 		}, "20", "", begin},
 		"told, and what was before is all there is": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, d *detail) {
-			p.Mark, d.Paid = markTold+"first", amount("10")
+			p.Mark, d.Paid = toldBy("first", amount("10")), amount("10")
 		}, "10", "", doubt},
 		"told, with a surcharge and a tip that the sale doesn't have": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, _ *detail) {
-			p.Mark, p.Result.Amount, p.Result.Surcharge, p.Result.Tip = markTold+"first", amount("12"), amount("0.5"), amount("1.5")
+			p.Mark, p.Result.Amount, p.Result.Surcharge, p.Result.Tip = toldBy("first", amount("0")), amount("12"), amount("0.5"), amount("1.5")
 		}, "10", "", begin},
 		"told, for a part": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, _ *detail) {
-			p.Mark, p.Result.Amount = markTold+"first", amount("6")
+			p.Mark, p.Result.Amount = toldBy("first", amount("0")), amount("6")
 		}, "6", "", begin},
 		"a refund, told and recorded": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, _ *detail) {
-			p.Kind, p.Mark = pairing.Refund, markTold+"first"
+			p.Kind, p.Mark = pairing.Refund, toldBy("first", amount("0"))
 		}, "-10", "", begin},
 		"a refund, told and not recorded": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, _ *detail) {
-			p.Kind, p.Mark = pairing.Refund, markTold+"first"
+			p.Kind, p.Mark = pairing.Refund, toldBy("first", amount("0"))
 		}, "0", "", doubt},
 		"a refund, told, and somebody paid": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, _ *detail) {
-			p.Kind, p.Mark = pairing.Refund, markTold+"first"
+			p.Kind, p.Mark = pairing.Refund, toldBy("first", amount("0"))
 		}, "10", "", doubt},
-		"no sale, told":       {pairing.Done, tillroute.Approved, func(p *pairing.Payment, d *detail) { p.Mark, d.Sale = markTold+"first", "" }, "0", "", begin},
+		"no sale, told":       {pairing.Done, tillroute.Approved, func(p *pairing.Payment, d *detail) { p.Mark, d.Sale = toldBy("first", amount("0")), "" }, "0", "", begin},
 		"no sale, never told": {pairing.Done, tillroute.Approved, func(_ *pairing.Payment, d *detail) { d.Sale = "" }, "0", "", doubt},
 		"no detail": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, d *detail) {
 			*d = detail{}
@@ -163,19 +165,26 @@ func TestCovers(t *testing.T) {
 
 func TestChain(t *testing.T) {
 	const register, sale = "0af7b240-0c4b-11ec-fe63-3d5a1a1bbc9e", "6c1d7e2e-0000-11ec-fe63-3d5a1a1bbc9e"
-	require.Equal(t, "xseries/acme/"+register+"/"+sale+"/", chain("acme", register, sale))
+	require.Equal(t, "xseries/acme/"+sale+"/", chain("acme", register, sale))
+	require.Equal(t, chain("acme", register, sale), chain("acme", "another", sale), "a sale may be taken up at another register")
+	require.Equal(t, "xseries/acme/@"+register+"/", chain("acme", register, ""))
 
 	seen := map[string]string{}
 	for _, store := range []string{"acme", "acme2"} {
 		for _, register := range []string{"", "a", "a/b", "A", "-", "_", strings.Repeat("r", 41), strings.Repeat("r", 100_000), "ü", "\x00", "\xff", "a\n", "a/1"} {
 			for _, sale := range []string{"", "s", "b/s", "s/1", "S", strings.Repeat("s", 41), "0", "\"", "_" + strings.Repeat("0", 32)} {
 				ids := chain(store, register, sale)
-				key := fmt.Sprintf("%q %q %q", store, register, sale)
-				require.Empty(t, seen[ids], "%s and %s", seen[ids], key)
+				key := fmt.Sprintf("%q %q", store, sale)
+				if sale == "" {
+					key = fmt.Sprintf("%q at %q", store, register)
+				}
+				if seen[ids] != key {
+					require.Empty(t, seen[ids], "%s and %s", seen[ids], key)
+				}
 				seen[ids] = key
-				require.Equal(t, 4, strings.Count(ids, "/"), key)
+				require.Equal(t, 3, strings.Count(ids, "/"), key)
 				require.Less(t, len(ids), 190, "with a number it is an ID that the router takes")
-				require.NotRegexp(t, `[^a-zA-Z0-9/_-]`, ids)
+				require.NotRegexp(t, `[^a-zA-Z0-9/_@-]`, ids)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -137,7 +138,9 @@ func (m *mall) connect() {
 	page, err := oauth.AuthCodeURL(state)
 	require.NoError(m.t, err)
 	visitor := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := visitor.Get(page)
+	request, err := http.NewRequestWithContext(m.t.Context(), http.MethodGet, page, nil)
+	require.NoError(m.t, err)
+	response, err := visitor.Do(request)
 	require.NoError(m.t, err)
 	_ = response.Body.Close()
 	back, err := response.Location()
@@ -235,7 +238,7 @@ func TestBrowserPairThenPay(t *testing.T) {
 
 	// The window in the till goes on by itself.
 	m.onScreen(device)
-	pay.Shows("h1", "Follow")
+	pay.Shows("h1", "Present the card")
 	till.Screenshot("pay-follow")
 	require.NoError(t, device.Approve())
 	till.Main().Shows("#status", "The sale is closed")
@@ -361,7 +364,7 @@ func TestBrowserReopenWhilePending(t *testing.T) {
 	m.onScreen(device)
 	till.Reload()
 	reopen(till)
-	pay.Shows("h1", "Follow")
+	pay.Shows("h1", "Present the card")
 	// While nobody looks, it is approved: the next one to look hands it to the sale.
 	till.Reload()
 	require.NoError(t, device.Approve())
@@ -420,7 +423,7 @@ func TestBrowserGatewayDies(t *testing.T) {
 	till := m.till(browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY"), testserver.RegisterMain, "")
 	pay := sell(till)
 	m.onScreen(device)
-	pay.Shows("h1", "Follow")
+	pay.Shows("h1", "Present the card")
 	m.halt()
 	require.NoError(t, device.Approve())
 	pay.Shows("#trouble", "The connection is lost")
@@ -459,8 +462,8 @@ func TestBrowserOtherOriginsAreIgnored(t *testing.T) {
 	page.Main().Do("frames[0].postMessage(`" + forged + "`, '*')")
 	m.onScreen(device)
 	assert.Equal(t, 1, m.starts())
-	assert.Equal(t, `{"step":"SETUP","setup":{"enable_close":false}}`, page.Main().Text("document.querySelector('li').textContent"))
-	assert.Equal(t, `{"step":"DATA"}`, page.Main().Text("document.querySelectorAll('li')[1].textContent"))
+	heard := page.Main().Text("[...document.querySelectorAll('li')].slice(0, 2).map(e => e.textContent).join(' ')")
+	assert.Equal(t, []string{`{"step":"SETUP","setup":{"enable_close":false}}`, `{"step":"DATA"}`}, strings.Fields(heard))
 	require.NoError(t, device.Approve())
 	page.Main().Shows("li", "ACCEPT")
 }

@@ -88,8 +88,9 @@ type Handler struct {
 	mu     sync.Mutex
 	stores map[string]*store
 
-	closing context.Context
-	close   context.CancelFunc
+	// closed is closed by Close.
+	closed chan struct{}
+	close  func()
 }
 
 // New checks the configuration and returns a handler. It sends nothing. Its error names every field that is wrong.
@@ -108,12 +109,14 @@ func New(config Config) (*Handler, error) {
 		log:    config.Logger,
 		keys:   newKeys(config.Key),
 		stores: map[string]*store{},
+		closed: make(chan struct{}),
 
 		protection: http.NewCrossOriginProtection(),
 	}
 	// A proxy may hide the host that the browser asked. The origin is valid, and nothing else can fail.
 	_ = h.protection.AddTrustedOrigin(base.Scheme + "://" + base.Host)
-	h.closing, h.close = context.WithCancel(context.Background())
+	h.config.Key = "" // The keys that are made of it are all that is needed.
+	h.close = sync.OnceFunc(func() { close(h.closed) })
 	h.pages = h.parsePages()
 	h.routes()
 	return h, nil
@@ -210,6 +213,12 @@ func (h *Handler) pairingLink(registerID string) string {
 // Close ends the streams of progress that are open, and keeps new ones short. Register it with
 // [http.Server.RegisterOnShutdown]: the pages come back to another node, or to this one when it runs again.
 func (h *Handler) Close() { h.close() }
+
+// String returns where the handler is. What it is made of has secrets, which fmt would show.
+func (h *Handler) String() string { return "gateway at " + h.base.String() }
+
+// GoString returns what String does.
+func (h *Handler) GoString() string { return h.String() }
 
 // url returns the address of one of the handler's pages.
 func (h *Handler) url(path string) string { return h.base.String() + path }

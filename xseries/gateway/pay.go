@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -251,6 +252,8 @@ func (s *start) judge(latest *pairing.Payment) verdict {
 	switch {
 	case v == doubt && s.settled == latest.ID:
 		return begin
+	case s.undone(*latest):
+		return begin
 	case v == doubt && s.use == latest.ID && s.mark == latest.Mark && covers(*latest, s.ask.Kind, s.ask.Amount):
 		// Another window may be asking the same: what was decided is good for what was shown.
 		s.from = latest.Mark
@@ -260,24 +263,32 @@ func (s *start) judge(latest *pairing.Payment) verdict {
 	}
 }
 
+// undone reports whether the cashier says that an approved payment, which pays another amount than the page was opened for, was
+// given back.
+func (s *start) undone(p pairing.Payment) bool {
+	return s.settled == p.ID && s.mark == p.Mark && p.State == pairing.Done && p.Outcome() == tillroute.Approved &&
+		!covers(p, s.ask.Kind, s.ask.Amount)
+}
+
 // settle writes down that the sale has the payment, so that it is asked about no more.
 func (s *start) settle(ctx context.Context, p pairing.Payment) error {
-	if p.Outcome() != tillroute.Approved || strings.HasPrefix(p.Mark, markRecorded) {
+	if p.Outcome() != tillroute.Approved || settled(p.Mark) {
 		return nil
 	}
 	mark := recordedBySale
-	if s.settled == p.ID {
+	switch {
+	case s.undone(p):
+		mark = undoneByCashier
+	case s.settled == p.ID:
 		mark = recordedByCashier
-		s.h.log.InfoContext(ctx, "the cashier says that the sale has its payment", "payment", p.ID)
 	}
+	s.h.log.InfoContext(ctx, "an approved payment of the sale is settled", "payment", p.ID, "mark", mark)
 	_, err := s.h.config.Router.Mark(ctx, p.ID, p.Mark, mark)
 	return err
 }
 
 // submit hands the payment to the router.
 func (s *start) submit(ctx context.Context, id string, known register) (pairing.Payment, error) {
-	// It can be encoded: it is made of texts and a number.
-	data, _ := json.Marshal(detail{Sale: s.sale, Page: s.ask.Page, Paid: s.paid})
 	request := pairing.Request{
 		ID:        id,
 		Register:  xseries.RegisterKey(s.ask.Store, s.ask.Register),
@@ -285,7 +296,7 @@ func (s *start) submit(ctx context.Context, id string, known register) (pairing.
 		Amount:    s.ask.Amount,
 		Currency:  known.Currency,
 		Reference: idPart(s.sale),
-		Data:      data,
+		Data:      encoded(detail{Sale: s.sale, Page: s.ask.Page, Paid: s.paid}),
 	}
 	if check := s.h.config.Check; check != nil {
 		if err := check(s.r, request); err != nil {
@@ -318,7 +329,10 @@ func refused(err error) error {
 
 // follow answers with the payment that the page is to follow.
 func (s *start) follow(ctx context.Context, p pairing.Payment) answer {
-	f := follow{ID: p.ID, Kind: s.ask.Kind, Amount: s.ask.Amount, Page: s.ask.Page, Terminal: p.Terminal.Serial, From: s.from}
+	f := follow{
+		ID: p.ID, Kind: s.ask.Kind, Amount: s.ask.Amount, Page: s.ask.Page, Paid: s.paid, From: s.from,
+		Terminal: "terminal " + cmp.Or(p.Handle.Serial, p.Terminal.Serial),
+	}
 	// The name is for people alone: the payment is followed without it, too.
 	paired, err := s.h.config.Router.Pairing(ctx, p.Register)
 	if err == nil && paired.Terminal == p.Terminal && paired.TerminalName != "" {
@@ -378,7 +392,7 @@ func (h *Handler) payTold(w http.ResponseWriter, r *http.Request) {
 		if err != nil || p.Outcome() != tillroute.Approved || !covers(p, f.Kind, f.Amount) {
 			return err
 		}
-		_, err = h.config.Router.Mark(ctx, f.ID, f.From, markTold+f.Page)
+		_, err = h.config.Router.Mark(ctx, f.ID, f.From, toldBy(f.Page, f.Paid))
 		return err
 	})
 }
@@ -469,9 +483,13 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, into any) bool {
 }
 
 func writeJSON(w http.ResponseWriter, status int, content any) {
-	// Contents are plain structures of this package: they can be encoded.
-	text, _ := json.Marshal(content)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
+	_, _ = w.Write(append(encoded(content), '\n'))
+}
+
+// encoded returns the JSON of a plain structure of this package, which can always be encoded.
+func encoded(content any) []byte {
+	text, _ := json.Marshal(content) //nolint:errchkjson // texts, numbers and amounts have no errors.
+	return text
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"reflect"
 	"strings"
@@ -38,10 +37,25 @@ func (h *Handler) payProgress(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), streamTime)
 	defer cancel()
-	if h.closing.Err() == nil {
-		defer context.AfterFunc(h.closing, cancel)()
+	if !h.isClosed() {
+		go func() {
+			select {
+			case <-h.closed:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
 	}
 	h.stream(ctx, w, r, f)
+}
+
+func (h *Handler) isClosed() bool {
+	select {
+	case <-h.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, f follow) {
@@ -60,8 +74,7 @@ func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 			w.WriteHeader(http.StatusOK)
 		}
 		begun, last = true, s
-		text, _ := json.Marshal(answer{Screen: s})
-		_, err := w.Write([]byte("data: " + string(text) + "\n\n"))
+		_, err := w.Write([]byte("data: " + string(encoded(answer{Screen: s})) + "\n\n"))
 		return err == nil && control.Flush() == nil
 	}
 	for progress, err := range h.config.Router.Watch(ctx, f.ID) {
@@ -72,7 +85,7 @@ func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 			return
 		}
 		// When the handler is closed, a new stream says how the payment stands, and no more.
-		if !send(h.show(progress, f)) || h.closing.Err() != nil {
+		if !send(h.show(progress, f)) || h.isClosed() {
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ type screen struct {
 	Kind  string   `json:"kind"`
 	Title string   `json:"title"`
 	Text  []string `json:"text,omitempty"`
+	// Details are for whoever is asked for help.
+	Details []string `json:"details,omitempty"`
 	// Link is a page to open in a window of its own.
 	Link    *link    `json:"link,omitempty"`
 	Actions []action `json:"actions,omitempty"`
@@ -65,6 +68,8 @@ type follow struct {
 	Kind   pairing.Kind    `json:"k"`
 	Amount decimal.Decimal `json:"a"`
 	Page   string          `json:"p"`
+	// Paid is what the sell screen had recorded of the sale when the page was opened.
+	Paid decimal.Decimal `json:"d"`
 	// Terminal is its name, for people.
 	Terminal string `json:"t"`
 	// From is the mark of the payment when the cashier decided to use it.
@@ -82,7 +87,7 @@ func (h *Handler) show(progress pairing.Progress, f follow) screen {
 	case pairing.Queued:
 		return h.showQueued(progress, f)
 	case pairing.Sending, pairing.Sent:
-		s := screen{Kind: "wait", Title: "Follow " + f.Terminal, Text: []string{"To cancel, cancel at the terminal."}}
+		s := screen{Kind: "wait", Title: "Present the card at " + f.Terminal, Text: []string{"To cancel, cancel at the terminal."}}
 		if p.Kind == pairing.Refund {
 			s.Text = append([]string{"It is giving back " + amount + "."}, s.Text...)
 		}
@@ -125,11 +130,8 @@ func (h *Handler) showUnknown(p pairing.Payment, f follow) screen {
 		Text: []string{
 			"Take no other payment for this sale until it is. This window goes on by itself as soon as somebody has found out.",
 			"Look at " + f.Terminal + ": its screen, its last receipt or its journal shows what became of " + money(p.Amount, p.Currency) + ".",
-			"Reference: " + p.ID,
 		},
-	}
-	if p.Result.Reason != "" {
-		s.Text = append(s.Text, "What went wrong: "+sentence(p.Result.Reason))
+		Details: details(p),
 	}
 	if h.config.CashierMayResolve {
 		s.Actions = []action{
@@ -182,10 +184,15 @@ func (h *Handler) showApproved(p pairing.Payment, f follow) screen {
 				"This window was opened for " + money(f.Amount, p.Currency) + ". The card was " + verb + " " + charged + ", and the sale doesn't have it yet.",
 				"Close this window, enter " + part + " as the amount, and press the same payment button again: what was " + verb +
 					" is then used, and nothing is " + verb + " anew.",
-				"Or undo it at the terminal, and ask for help with the reference " + p.ID + ".",
+				"Or undo it at the terminal.",
 			},
+			Details: details(p),
+			Actions: []action{{
+				Do: "start", Settled: p.ID, Mark: p.Mark, Label: "It was undone at the terminal: take a new payment",
+				Sure: "Have you seen at the terminal that the " + charged + " was undone? The next payment is for " + money(f.Amount, p.Currency) + ".",
+			}},
 		}
-	case p.Mark != f.From && p.Mark != markTold+f.Page:
+	case p.Mark != f.From && p.Mark != toldBy(f.Page, f.Paid):
 		return screen{
 			Kind: "good", Title: "Approved", Close: true,
 			Text: []string{"Another window of this till has handed the payment to the sale. Close this one."},
@@ -198,11 +205,7 @@ func (h *Handler) showApproved(p pairing.Payment, f follow) screen {
 	if p.Result.Reason != "" {
 		s.Text = append(s.Text, sentence(p.Result.Reason))
 	}
-	id := p.Result.TransactionID
-	if id == "" {
-		id = p.ID
-	}
-	s.Tell = encode(xseries.Accept{TransactionID: id, ReceiptHTML: receipt(p)})
+	s.Tell = encode(xseries.Accept{TransactionID: acceptedAs(p), ReceiptHTML: receipt(p)})
 	return s
 }
 
@@ -213,8 +216,8 @@ func showDoubt(p pairing.Payment, a ask) screen {
 		Kind: "doubt", Title: "Does the sale have the card payment of " + what + "?", Close: true,
 		Text: []string{
 			"It was approved " + ago(time.Since(p.EndedAt)) + ", and it can't be seen from here whether the till recorded it. Look at the payments of this sale.",
-			"Reference: " + p.ID,
 		},
+		Details: details(p),
 	}
 	if covers(p, a.Kind, a.Amount) {
 		s.Actions = append(s.Actions, action{
@@ -230,6 +233,22 @@ func showDoubt(p pairing.Payment, a ask) screen {
 		s.Actions[len(s.Actions)-1].Sure = "Another " + money(a.Amount, p.Currency) + " will be given back. Is the earlier refund settled?"
 	}
 	return s
+}
+
+// acceptedAs is the name of a payment that the sell screen is told, and by which it is found again over REST.
+func acceptedAs(p pairing.Payment) string { return cmp.Or(p.Result.TransactionID, p.ID) }
+
+// details are what support needs to find a payment.
+func details(p pairing.Payment) []string {
+	list := []string{"Payment: " + p.ID}
+	id := cmp.Or(p.Result.TransactionID, p.Handle.TransactionID)
+	if id != "" {
+		list = append(list, "Transaction: "+id)
+	}
+	if p.Result.Reason != "" {
+		list = append(list, sentence(p.Result.Reason))
+	}
+	return list
 }
 
 // money writes an amount for people.

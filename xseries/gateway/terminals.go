@@ -17,11 +17,11 @@ func (h *Handler) terminals(w http.ResponseWriter, r *http.Request, v visit) {
 		return
 	}
 	content := struct {
-		Store, Form    string
-		Lanes          []lane
-		Gateway        string
-		Paired         bool
-		Unpaired       string
+		Store, Form string
+		Lanes       []lane
+		Gateway     string
+		Paired      bool
+		Unpaired    string
 	}{Store: v.Store, Form: v.form, Lanes: lanes, Gateway: h.GatewayURL()}
 	if l, ok := find(lanes, r.URL.Query().Get("unpaired")); ok && !l.Paired() {
 		content.Unpaired = l.Label

@@ -48,9 +48,7 @@ type envelope[T any] struct {
 
 // seal makes a signed token of the content, which whoever has the token can read.
 func seal[T any](k keys, p purpose, content T, ttl time.Duration) string {
-	// Contents are plain structures of this package: they can be encoded.
-	text, _ := json.Marshal(envelope[T]{Until: time.Now().Add(ttl).Unix(), Content: content})
-	body := base64.RawURLEncoding.EncodeToString(text)
+	body := base64.RawURLEncoding.EncodeToString(encoded(envelope[T]{Until: time.Now().Add(ttl).Unix(), Content: content}))
 	return body + "." + base64.RawURLEncoding.EncodeToString(sign(k, p, body))
 }
 

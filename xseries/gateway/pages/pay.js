@@ -9,6 +9,9 @@
 	var quietTime = 40000; // a stream that is silent for longer is dead
 	var firstEvent = 6000; // without an event until then, something between here and the gateway holds streams back
 	var pollEvery = 1500;
+	var answerTime = 20000; // a request without an answer until then is lost
+	var claimAnswer = 3000; // the same for a claim
+	var readTime = 700; // a second click that comes sooner was not meant for the question that has taken the button's place
 
 	var pay = document.getElementById("pay");
 	var origin = pay.dataset.origin;
@@ -72,6 +75,10 @@
 		document.getElementById("title").textContent = screen.title;
 		var text = document.getElementById("text");
 		text.replaceChildren.apply(text, (screen.text || []).map(function (line) { return element("p", line); }));
+		var details = document.getElementById("details");
+		details.hidden = !screen.details;
+		var list = details.querySelector("ul");
+		list.replaceChildren.apply(list, (screen.details || []).map(function (line) { return element("li", line); }));
 		setActions(buttons(screen));
 		setClosable(screen.close);
 	}
@@ -89,7 +96,8 @@
 			all.push(button("Back to the sale", true, function () { tell(screen); }));
 		}
 		(screen.actions || []).forEach(function (action, i) {
-			all.push(button(action.label, i === 0 && !screen.link, function () {
+			// Where a person has to find out, no answer stands out.
+			all.push(button(action.label, i === 0 && !screen.link && screen.kind !== "doubt", function () {
 				if (action.sure) askSure(screen, action);
 				else act(action);
 			}));
@@ -100,9 +108,12 @@
 	function askSure(screen, action) {
 		var question = element("p", action.sure, "sure");
 		question.id = "sure";
-		var yes = button("Yes", true, function () { act(action); });
+		var yes = button("Yes", false, function () { act(action); });
 		var no = button("No, go back", false, function () { setActions(buttons(screen)); });
+		yes.disabled = true;
+		setTimeout(function () { yes.disabled = false; }, readTime);
 		yes.setAttribute("aria-describedby", "sure");
+		no.setAttribute("aria-describedby", "sure");
 		setActions([question, yes, no]);
 		no.focus();
 	}
@@ -110,7 +121,8 @@
 	// show shows a screen, and does what comes with it.
 	function show(screen) {
 		var text = JSON.stringify(screen);
-		if (text === shown || told) return;
+		// What comes after the end was on its way before it.
+		if (text === shown || told || (ended && !screen.end)) return;
 		shown = text;
 		ended = screen.end === true;
 		clearTimeout(timers.retry);
@@ -133,7 +145,7 @@
 	function claim(screen) {
 		var until = Date.now() + claimTime;
 		(function again() {
-			send("/pay/told", { token: followed }).then(function (answer) {
+			send("/pay/told", { token: followed }, claimAnswer).then(function (answer) {
 				if (told) return;
 				if (answer.screen.tell) tell(answer.screen);
 				else show(answer.screen);
@@ -154,7 +166,7 @@
 		post(told);
 		// The sell screen closes this page. If it doesn't, the message was lost or it has not understood.
 		setTimeout(function () {
-			setTrouble("The till has not closed this window.");
+			setTrouble("The till has not closed this window. Look at the sale: if it shows how this ended, close the window; if it doesn't, tell the till again.");
 			setActions([button("Tell the till again", true, function () { post(told); })]);
 			setClosable(true);
 		}, 4000);
@@ -162,22 +174,35 @@
 
 	// What goes to the gateway.
 
+	// within fetches and reads, and gives up after ms: a network that is gone doesn't say so.
+	function within(ms, path, options) {
+		var abort = typeof AbortController === "function" ? new AbortController() : null;
+		if (abort) options.signal = abort.signal;
+		options.credentials = "omit";
+		return new Promise(function (resolve, reject) {
+			var timer = setTimeout(function () {
+				reject(new Error("the gateway doesn't answer"));
+				if (abort) abort.abort();
+			}, ms);
+			fetch(base + path, options).then(read).then(resolve, reject).then(function () { clearTimeout(timer); });
+		});
+	}
+
 	// send posts to the gateway. It rejects with an error that has refused set if the gateway said no.
-	function send(path, body) {
-		return fetch(base + path, {
-			method: "POST",
-			credentials: "omit",
-			headers: { "Content-Type": "application/json" },
-			body: JSON.stringify(body)
-		}).then(read);
+	function send(path, body, ms) {
+		return within(ms || answerTime, path, {
+			method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body)
+		});
 	}
 
 	function read(response) {
 		return response.json().then(function (content) {
-			if (response.ok && content.screen) return content;
-			var error = new Error(content.error || "the gateway's answer can't be read");
-			error.advice = content.advice || "";
-			error.refused = response.status >= 400 && response.status < 500;
+			if (response.ok && content && content.screen) return content;
+			var ours = !!content && typeof content.error === "string" && typeof content.advice === "string";
+			var error = new Error(ours ? content.error : "The payment service's answer can't be read.");
+			error.advice = ours ? content.advice : "";
+			// What stands between may refuse, too, and then it says nothing about the payment.
+			error.refused = ours && response.status >= 400 && response.status < 500;
 			throw error;
 		});
 	}
@@ -200,7 +225,9 @@
 	function start(choice) {
 		var mine = ++starting;
 		var failures = 0;
+		ended = false;
 		(function again() {
+			if (mine !== starting) return;
 			send("/pay/start", Object.assign({ token: pay.dataset.token, data: sale }, choice)).then(function (answer) {
 				if (mine === starting) take(answer);
 			}, function (error) {
@@ -221,13 +248,22 @@
 	function act(action) {
 		setActions([]);
 		if (action.do === "start") {
-			start({ use: action.use, settled: action.settled });
+			shown = "";
+			setClosable(false);
+			start({ use: action.use, settled: action.settled, mark: action.mark });
 			return;
 		}
-		send("/pay/" + action.do, { token: followed, outcome: action.outcome }).then(take, function (error) {
+		send("/pay/" + action.do, { token: followed, outcome: action.outcome }).then(function (answer) {
+			shown = ""; // The buttons come back, also if nothing has changed.
+			take(answer);
+		}, function (error) {
+			function explain() {
+				if (!told && !ended) setTrouble(error.message + " " + (error.advice || "Try again."));
+			}
+			// The buttons come back with the next screen.
 			shown = "";
-			setTrouble(error.message + " " + (error.advice || "Try again."));
-			once();
+			explain();
+			once().then(explain, explain);
 		});
 	}
 
@@ -251,6 +287,7 @@
 				return pollEvery;
 			}, function (error) {
 				if (error.refused) {
+					following = false;
 					fail(error.message, [error.advice]);
 					return 0;
 				}
@@ -266,7 +303,7 @@
 	}
 
 	function once() {
-		return fetch(base + "/pay/progress", { credentials: "omit", headers: { "Payment-Token": followed } }).then(read).then(take);
+		return within(answerTime, "/pay/progress", { headers: { "Payment-Token": followed } }).then(take);
 	}
 
 	// stream shows what a stream of events says, and resolves when it ends. It rejects with held set if there was no event.
@@ -321,6 +358,8 @@
 			return;
 		}
 		sale = text;
+		setTrouble("");
+		setClosable(false);
 		start({});
 	});
 
