@@ -592,6 +592,25 @@ func TestASpotWithReservedMoneyStaysOpen(t *testing.T) {
 	})
 }
 
+func TestWhatWasSavedAllTheSameIsBegunAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		saves := 0
+		till.after = func(string) error {
+			if saves++; saves == 1 {
+				return errors.New("the database's answer was lost")
+			}
+			return nil
+		}
+		run(t, merchant(t, w, till), 2*time.Minute)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status, till.bill("bill-1").Problem)
+		count, _ := w.paid()
+		require.Equal(t, 1, count)
+		require.Len(t, w.orders, 1)
+	})
+}
+
 func TestMerchantDecisions(t *testing.T) {
 	for name, c := range map[string]struct {
 		decide   paysera.Decision

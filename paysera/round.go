@@ -249,6 +249,10 @@ func (r *round) resume(ctx context.Context, b Bill) error {
 		return r.later(ctx, r.logOf(b), "a transaction could not be looked at", err)
 	}
 	switch {
+	case t.Status == StatusRevoked || t.Status == StatusDeleted:
+		// It was given up for another, and the process died, or the till said that it wasn't saved when it was.
+		b.TransactionKey = ""
+		return r.later(ctx, r.logOf(b), "a bill could not be saved", r.till.Save(ctx, b))
 	case t.Status != StatusNew:
 		// Somebody has seen it: it was in an order.
 		return r.ordered(ctx, b, 0)
