@@ -100,7 +100,7 @@ type SignerConfig struct {
 	// Now is what time it is. Defaults to [time.Now].
 	Now func() time.Time
 	// Nonce returns a text that was never used before with the same second, of printable ASCII characters without double
-	// quotes and backslashes. Defaults to 128 bits from crypto/rand, in base 64.
+	// quotes and backslashes. Defaults to 144 bits from crypto/rand, in base 64.
 	Nonce func() string
 }
 
@@ -156,7 +156,32 @@ type scratch struct {
 	text   []byte
 	header []byte
 	sum    [sha256.Size]byte
-	random [16]byte
+
+	// named and scheme are what host was made of last: host and port, each on its line.
+	named, scheme string
+	host          []byte
+
+	// nonces are random, and the first used of them were used. Asking for several at a time is what makes them cheap.
+	nonces [nonces * nonceLength]byte
+	used   int
+	random [nonces * nonceLength / 4 * 3]byte
+}
+
+const (
+	// nonceLength is a multiple of 4, so that base 64 can be cut there.
+	nonceLength = 24
+	nonces      = 16
+)
+
+// nonce returns one that was never returned before. It is good until the next call.
+func (w *scratch) nonce() []byte {
+	if w.used == len(w.nonces) {
+		_, _ = rand.Read(w.random[:]) // It never fails.
+		base64.RawURLEncoding.Encode(w.nonces[:], w.random[:])
+		w.used = 0
+	}
+	w.used += nonceLength
+	return w.nonces[w.used-nonceLength : w.used]
 }
 
 func newSigning(c SignerConfig) *signing {
@@ -166,18 +191,22 @@ func newSigning(c SignerConfig) *signing {
 	}
 	key := []byte(c.Key.Reveal())
 	s.pool.New = func() any {
-		return &scratch{mac: hmac.New(sha256.New, key), text: make([]byte, 0, 512), header: make([]byte, 0, 512)}
+		w := &scratch{mac: hmac.New(sha256.New, key), text: make([]byte, 0, 512), header: make([]byte, 0, 512)}
+		w.used = len(w.nonces)
+		return w
 	}
 	return s
 }
 
 func (s *signing) sign(r *http.Request, body []byte) error {
-	host, port, err := hostPort(r)
-	if err != nil {
-		return tillroute.Invalid(System, "Signer.Sign", "%s", err)
+	if r == nil || r.URL == nil {
+		return tillroute.Invalid(System, "Signer.Sign", "there is no request, or it has no URL")
 	}
 	w, _ := s.pool.Get().(*scratch)
 	defer s.pool.Put(w)
+	if err := w.setHost(r); err != nil {
+		return tillroute.Invalid(System, "Signer.Sign", "%s", err)
+	}
 
 	// The header is written first, up to the MAC, and the text to sign is made of its parts.
 	h := w.header[:0]
@@ -196,20 +225,16 @@ func (s *signing) sign(r *http.Request, body []byte) error {
 			return tillroute.Invalid(System, "Signer.Sign", "SignerConfig.Nonce returned a nonce that can't be sent")
 		}
 	} else {
-		_, _ = rand.Read(w.random[:]) // It never fails.
-		h = base64.RawURLEncoding.AppendEncode(h, w.random[:])
+		h = append(h, w.nonce()...)
 	}
 	text = append(text, '\n')
 	text = append(text, h[from:]...)
 	text = append(text, '\n')
 	text = append(text, method(r)...)
 	text = append(text, '\n')
-	text = append(text, r.URL.RequestURI()...)
+	text = appendURI(text, r.URL)
 	text = append(text, '\n')
-	text = appendLower(text, host)
-	text = append(text, '\n')
-	text = append(text, port...)
-	text = append(text, '\n')
+	text = append(text, w.host...)
 	from = len(text)
 	text = s.appendExt(text, w, body)
 	ext := text[from:]
@@ -225,6 +250,9 @@ func (s *signing) sign(r *http.Request, body []byte) error {
 	}
 	h = append(h, '"')
 	w.text, w.header = text, h
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
 	r.Header["Authorization"] = []string{string(h)}
 	return nil
 }
@@ -277,6 +305,43 @@ func method(r *http.Request) string {
 		return http.MethodGet
 	}
 	return r.Method
+}
+
+// appendURI appends what the request line has: [url.URL.RequestURI], which makes a string of its own.
+func appendURI(b []byte, u *url.URL) []byte {
+	if u.Opaque != "" {
+		return append(b, u.RequestURI()...)
+	}
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	b = append(b, path...)
+	if u.ForceQuery || u.RawQuery != "" {
+		b = append(b, '?')
+		b = append(b, u.RawQuery...)
+	}
+	return b
+}
+
+// setHost makes the lines of the host and the port. Most requests go where the last one went.
+func (w *scratch) setHost(r *http.Request) error {
+	named := r.Host
+	if named == "" {
+		named = r.URL.Host
+	}
+	if named == w.named && r.URL.Scheme == w.scheme && len(w.host) > 0 {
+		return nil
+	}
+	w.host = w.host[:0]
+	host, port, err := hostPort(r)
+	if err != nil {
+		return err
+	}
+	w.host = append(appendLower(w.host, host), '\n')
+	w.host = append(append(w.host, port...), '\n')
+	w.named, w.scheme = named, r.URL.Scheme
+	return nil
 }
 
 // hostPort returns the host that the request names, without its port, and the port that it goes to.

@@ -210,12 +210,50 @@ func TestSignerRefuses(t *testing.T) {
 		require.ErrorIs(t, signer.Sign(r, nil), tillroute.ErrInvalid, target)
 	}
 	require.ErrorIs(t, new(paysera.Signer).Sign(&http.Request{}, nil), tillroute.ErrInvalid)
+	for _, r := range []*http.Request{nil, {}} {
+		require.ErrorIs(t, signer.Sign(r, nil), tillroute.ErrInvalid)
+	}
+}
+
+func TestSignerTakesRequestsMadeByHand(t *testing.T) {
+	signer, err := paysera.NewSigner(paysera.SignerConfig{ID: "a", Key: "k"})
+	require.NoError(t, err)
+	r := &http.Request{URL: &url.URL{Scheme: "https", Host: "wallet.paysera.com"}}
+	require.NoError(t, signer.Sign(r, nil))
+	require.NotEmpty(t, r.Header.Get("Authorization"))
+}
+
+// TestSignerKeepsHostsApart has one signer sign for several hosts in turns: what it keeps of the last one is for that alone.
+func TestSignerKeepsHostsApart(t *testing.T) {
+	signer, err := paysera.NewSigner(paysera.SignerConfig{
+		ID: "a", Key: "key", Now: func() time.Time { return time.Unix(1, 0) }, Nonce: func() string { return "nonce" },
+	})
+	require.NoError(t, err)
+	for range 2 {
+		for _, c := range []struct{ scheme, url, header, host, port string }{
+			{"https", "a.example", "", "a.example", "443"},
+			{"http", "a.example", "", "a.example", "80"},
+			{"https", "b.example", "A.example", "a.example", "443"},
+			{"https", "a.example:8443", "", "a.example", "8443"},
+			{"https", "bücher.example", "", "", ""},
+			{"https", "a.example:8443", "b.example", "b.example", "443"},
+		} {
+			r := &http.Request{Method: http.MethodGet, Host: c.header, URL: &url.URL{Scheme: c.scheme, Host: c.url, Path: "/x"}}
+			err := signer.Sign(r, nil)
+			if c.host == "" {
+				require.ErrorIs(t, err, tillroute.ErrInvalid)
+				continue
+			}
+			require.NoError(t, err)
+			require.Contains(t, r.Header.Get("Authorization"), `mac="`+mac("key", "1", "nonce", "GET", "/x", c.host, c.port, "")+`"`)
+		}
+	}
 }
 
 func TestNoncesAreNeverTheSame(t *testing.T) {
 	signer, err := paysera.NewSigner(paysera.SignerConfig{ID: "a", Key: "k"})
 	require.NoError(t, err)
-	nonce := regexp.MustCompile(`nonce="([!#-\[\]-~]{22})"`)
+	nonce := regexp.MustCompile(`nonce="([!#-\[\]-~]{24})"`)
 	var (
 		mu    sync.Mutex
 		seen  = map[string]bool{}
