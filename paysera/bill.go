@@ -73,29 +73,29 @@ type decisionKind int
 const (
 	wait decisionKind = iota
 	take
+	takeLess
 	giveBack
 )
 
 // Confirm decides to take the whole amount of the bill.
 func Confirm() Decision { return Decision{kind: take} }
 
-// ConfirmLess decides to take a lower amount, in units of the bill's currency, above zero.
-func ConfirmLess(amount decimal.Decimal) Decision { return Decision{kind: take, amount: amount} }
+// ConfirmLess decides to take a lower amount, in units of the bill's currency, above zero and with as many decimals as the
+// currency has. Any other amount is logged, and nothing is taken: to take nothing, [Revoke].
+func ConfirmLess(amount decimal.Decimal) Decision { return Decision{kind: takeLess, amount: amount} }
 
 // Revoke decides to give the money back.
 func Revoke() Decision { return Decision{kind: giveBack} }
 
-// charge returns what is to be taken of a bill, and false if that can't be.
-func (d Decision) charge(b Bill) (decimal.Decimal, bool) {
-	if d.amount.IsZero() {
-		return b.Amount, true
-	}
-	_, err := tillroute.FormatAmount(d.amount, b.Currency)
-	return d.amount, err == nil && d.amount.IsPositive() && d.amount.LessThanOrEqual(b.Amount)
+// chargeable reports whether an amount can be taken of a bill.
+func chargeable(amount decimal.Decimal, b Bill) bool {
+	_, err := tillroute.FormatAmount(amount, b.Currency)
+	return err == nil && amount.IsPositive() && amount.LessThanOrEqual(b.Amount)
 }
 
-// Till is the program that a [Merchant] asks and tells: the café's till. Its methods are called one at a time. An error of any
-// of them is logged, and what was to be done is left for the next round.
+// Till is the program that a [Merchant] asks and tells: the café's till. Its methods are called one at a time, and must not call
+// [Merchant.Withdraw]. While one of them takes its time, everything else waits. An error or a panic of any of them is logged,
+// and what was to be done is left for the next round.
 type Till interface {
 	// Spot is asked about each spot that waits, every round, and about each open one that has no bill left that could be
 	// paid: when its last one has ended, and from time to time. Answer [Close] for an identifier that you don't know, which
@@ -107,12 +107,13 @@ type Till interface {
 	Bills(ctx context.Context) ([]Bill, error)
 
 	// Save writes the bill down, so that it survives the process, before it returns. Fields that the till sets are as Bills
-	// returned them. Return an error instead, and change nothing, if what is kept has another TransactionKey (unless the
-	// new one is empty), another Charge that isn't zero, or another Status. The bill has ended if Status is set.
+	// returned them, but Withdrawn, which Withdraw sets. Return an error instead, and change nothing, if what is kept has a
+	// TransactionKey and bill has another (not none), if it has a Charge that isn't zero and bill has another, or if it has a
+	// Status and bill has another. The bill has ended if Status is set.
 	Save(ctx context.Context, bill Bill) error
 
 	// Reserved decides about a bill whose money is set aside. transaction is as the server has it, and comes to exactly
-	// the bill's Amount. It is asked each round until it decides; once [Confirm] was saved as Charge, it isn't asked
-	// again.
+	// the bill's Amount. It is asked each time that the transaction is looked at, until it decides; once what to take was
+	// saved as Charge, it isn't asked again.
 	Reserved(ctx context.Context, bill Bill, transaction Transaction) (Decision, error)
 }

@@ -20,6 +20,7 @@ const (
 
 	errorCodeInvalidTimestamp = "invalid_timestamp"
 	errorCodeInvalidGrant     = "invalid_grant"
+	errorCodeNotFound         = "not_found"
 )
 
 // explain refines the kind of an error by its code: which status goes with it isn't documented for all of them.
@@ -32,7 +33,7 @@ func explain(e *tillroute.Error) {
 		e.Message += ": the clock of this machine is wrong, set it"
 	case "forbidden", ErrorCodeNoRights:
 		e.Kind = tillroute.KindForbidden
-	case "not_found":
+	case errorCodeNotFound:
 		e.Kind = tillroute.KindNotFound
 	case ErrorCodeInvalidState:
 		e.Kind = tillroute.KindConflict

@@ -3,8 +3,11 @@ package paysera
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -77,8 +80,10 @@ type Merchant struct {
 	running bool
 	hints   map[string]bool
 
-	// step is held for each step with a bill, and guards what follows.
-	step sync.Mutex
+	// step is held for each step with a bill, and whenever the till is called. It guards what follows.
+	step lock
+	// bills are those that the round has read and not come to yet.
+	bills []Bill
 	// withdrawn are the bills that are no longer to be paid here, whatever an older copy says.
 	withdrawn map[string]bool
 	// charged is what was confirmed of a transaction, should the till have forgotten.
@@ -131,7 +136,8 @@ func NewMerchant(c MerchantConfig) (*Merchant, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Merchant{
-		config: c, client: c.Client, till: c.Till, log: c.Logger, wake: make(chan struct{}, 1), hints: map[string]bool{},
+		config: c, client: c.Client, till: guarded{c.Till}, log: c.Logger, wake: make(chan struct{}, 1), hints: map[string]bool{},
+		step:      make(lock, 1),
 		withdrawn: map[string]bool{}, charged: map[string]decimal.Decimal{}, looked: map[string]time.Time{},
 		budget: bucket{every: time.Hour / time.Duration(c.RequestsPerHour)},
 	}, nil
@@ -140,6 +146,9 @@ func NewMerchant(c MerchantConfig) (*Merchant, error) {
 // Run works until ctx ends, and returns ctx's error. It takes up what an earlier one left behind. One call runs at a time. What
 // goes wrong is logged, and tried again in the next round, after a pause that grows to a minute.
 func (m *Merchant) Run(ctx context.Context) error {
+	if m.client == nil {
+		return tillroute.Invalid(System, "Merchant.Run", "this merchant was not made by NewMerchant")
+	}
 	m.mu.Lock()
 	if m.running {
 		m.mu.Unlock()
@@ -163,7 +172,11 @@ func (m *Merchant) Run(ctx context.Context) error {
 		if err != nil {
 			m.log.LogAttrs(ctx, slog.LevelWarn, "a round failed", slog.Any("error", err))
 			pause = min(max(2*pause, next), longestPause)
-			next = max(pause, retryAfter(err))
+			away := retryAfter(err)
+			if err := m.sleep(ctx, nil, away); err != nil {
+				return err
+			}
+			next = max(0, pause-away)
 		} else {
 			pause = 0
 		}
@@ -173,31 +186,51 @@ func (m *Merchant) Run(ctx context.Context) error {
 	}
 }
 
-// retryAfter returns how long the server asked to stay away: a minute, if it only said that there were too many requests.
+// retryAfter returns how long to stay away because there were too many requests: a minute, if the server didn't say, and an hour
+// at most, after which it has forgotten them.
 func retryAfter(err error) time.Duration {
 	e, ok := errors.AsType[*tillroute.Error](err)
 	if !ok || e.Kind != tillroute.KindRateLimited {
 		return 0
 	}
-	return max(e.RetryAfter, longestPause)
+	return min(max(e.RetryAfter, longestPause), time.Hour)
 }
 
-// sleep waits for the next round, and follows what it is called back about meanwhile.
+// sleep waits for the next round, and has r, unless it is nil, follow what it is called back about meanwhile.
 func (m *Merchant) sleep(ctx context.Context, r *round, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
+	wake := m.wake
+	if r == nil {
+		wake = nil
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
 			return nil
-		case <-m.wake:
+		case <-wake:
 			if err := r.hinted(ctx); err != nil && ctx.Err() == nil {
 				m.log.LogAttrs(ctx, slog.LevelWarn, "a callback was not followed, the next round will", slog.Any("error", err))
 			}
 		}
 	}
+}
+
+// takeHints returns the keys of the transactions that callbacks were about, and putBack those that were not followed after all.
+func (m *Merchant) takeHints() map[string]bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	hints := m.hints
+	m.hints = map[string]bool{}
+	return hints
+}
+
+func (m *Merchant) putBack(hints map[string]bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.Copy(m.hints, hints)
 }
 
 // Callback has Run look at the event's transaction at once. It is for the Handle of a [CallbackConfig], returns at once, and
@@ -221,21 +254,97 @@ func (m *Merchant) Callback(_ context.Context, e Event) error {
 
 // Withdraw ends a bill, so that it can be paid in another way: at the terminal that the spot is paired with, or in cash. It
 // returns the bill with its Status, which was saved. Only if that is [BillUnpaid] and the error is nil is the money to be taken
-// elsewhere; [BillPaid] says that the guests were quicker. An error says that it isn't known yet: withdraw it again.
+// elsewhere; [BillPaid] says that the guests were quicker. With an error, the Status is empty: it isn't known yet, so withdraw the
+// bill again. Kind Conflict says that the transaction can't be revoked now, or that the till has no such bill that is open.
 //
-// It doesn't need Run to run, and goes together with it.
+// It doesn't need Run to run, and goes together with it. It waits while Run is busy with a bill, and for its share of the requests.
 func (m *Merchant) Withdraw(ctx context.Context, b Bill) (Bill, error) {
-	m.step.Lock()
-	defer m.step.Unlock()
-	m.withdrawn[b.Reference] = true
-	b.Withdrawn = true
+	b.Status = ""
+	if m.client == nil {
+		return b, tillroute.Invalid(System, "Merchant.Withdraw", "this merchant was not made by NewMerchant")
+	}
+	if err := m.step.take(ctx); err != nil {
+		return b, notWithdrawn(b, err)
+	}
+	defer m.step.release()
 	r := &round{Merchant: m}
 	// The copy may be older than what was saved.
 	b, err := r.current(ctx, b)
 	if err != nil {
-		return b, err
+		return b, notWithdrawn(b, err)
 	}
-	return r.withdraw(ctx, b)
+	m.withdrawn[b.Reference] = true
+	b.Withdrawn = true
+	if b, err = r.withdraw(ctx, b); err != nil {
+		b.Status = ""
+		return b, notWithdrawn(b, err)
+	}
+	return b, nil
+}
+
+// notWithdrawn returns the error of a bill of which nobody knows whether it can still be paid.
+func notWithdrawn(b Bill, cause error) error {
+	if e, ok := errors.AsType[*tillroute.Error](cause); ok {
+		return e
+	}
+	e := &tillroute.Error{
+		System: System, Operation: "Merchant.Withdraw", Err: cause,
+		Message: fmt.Sprintf("it isn't known whether bill %.40q can still be paid: withdraw it again", b.Reference),
+	}
+	switch {
+	case errors.Is(cause, context.DeadlineExceeded):
+		e.Kind = tillroute.KindTimeout
+	case errors.Is(cause, context.Canceled):
+		e.Kind = tillroute.KindCanceled
+	}
+	return e
+}
+
+// lock is a mutex that can be waited for as long as a context.
+type lock chan struct{}
+
+func (l lock) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l lock) release() { <-l }
+
+// guarded is a till whose panics are errors: one bill that it can't stand must not keep all the others from being paid.
+type guarded struct{ till Till }
+
+func (g guarded) Spot(ctx context.Context, spot Spot) (wish Wish, err error) {
+	defer caught(&err)
+	return g.till.Spot(ctx, spot)
+}
+
+func (g guarded) Bills(ctx context.Context) (bills []Bill, err error) {
+	defer caught(&err)
+	return g.till.Bills(ctx)
+}
+
+func (g guarded) Save(ctx context.Context, bill Bill) (err error) {
+	defer caught(&err)
+	return g.till.Save(ctx, bill)
+}
+
+func (g guarded) Reserved(ctx context.Context, bill Bill, transaction Transaction) (decision Decision, err error) {
+	defer caught(&err)
+	return g.till.Reserved(ctx, bill, transaction)
+}
+
+// caught turns a panic into an error. It is to be deferred.
+func caught(err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("the till panicked: %v\n%s", cause, debug.Stack())
+	}
 }
 
 // bucket spreads requests over the hour.
@@ -248,6 +357,9 @@ type bucket struct {
 
 // take waits until a request may be made.
 func (b *bucket) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	now := time.Now()
 	if b.full.Before(now) {
@@ -257,14 +369,18 @@ func (b *bucket) take(ctx context.Context) error {
 	wait := b.full.Sub(now) - burst*b.every
 	b.mu.Unlock()
 	if wait <= 0 {
-		return ctx.Err()
+		return nil
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return ctx.Err()
+		return nil
 	case <-ctx.Done():
+		// It was not used. Whoever came later waits a little longer than they had to.
+		b.mu.Lock()
+		b.full = b.full.Add(-b.every)
+		b.mu.Unlock()
 		return ctx.Err()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -622,6 +623,7 @@ func TestMerchantDecisions(t *testing.T) {
 		"more":      {paysera.ConfirmLess(decimal.RequireFromString("5.01")), "", 0},
 		"negative":  {paysera.ConfirmLess(decimal.RequireFromString("-1")), "", 0},
 		"fractions": {paysera.ConfirmLess(decimal.RequireFromString("1.005")), "", 0},
+		"nothing":   {paysera.ConfirmLess(decimal.Zero), "", 0},
 		"all":       {paysera.ConfirmLess(decimal.RequireFromString("5")), paysera.BillPaid, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -824,5 +826,441 @@ func TestMerchantConfig(t *testing.T) {
 		expired, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, m.Run(expired), context.DeadlineExceeded, "it can run again")
+	})
+}
+
+// TestInvariantWhatTheTillKeepsBadlyIsNotTaken has the till give back another Charge than was saved.
+func TestInvariantWhatTheTillKeepsBadlyIsNotTaken(t *testing.T) {
+	for _, charge := range []string{"5.01", "-5", "0.001"} {
+		t.Run(charge, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, till := newWallet(t), newTill()
+				w.checkIn(1, "TABLE1")
+				w.before = func(call string) error {
+					if strings.HasSuffix(call, "/confirm") {
+						w.confirms = append(w.confirms, "lost")
+						return io.ErrUnexpectedEOF
+					}
+					return nil
+				}
+				run(t, merchant(t, w, till), 20*time.Second)
+				require.NotEmpty(t, w.confirms)
+				b := till.bill("bill-1")
+				b.Charge = decimal.RequireFromString(charge)
+				till.bills["bill-1"] = b
+				w.before, w.confirms = func(string) error { return nil }, nil
+				run(t, merchant(t, w, till), time.Minute)
+				require.Empty(t, w.confirms)
+				require.Empty(t, till.bill("bill-1").Status)
+			})
+		})
+	}
+}
+
+// TestInvariantAPageThatIsMissingEndsNoBill has something on the way answer 404 for the server: a transaction that was paid
+// must not count as one that nobody can pay.
+func TestInvariantAPageThatIsMissingEndsNoBill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		w.after = func(call string) error {
+			if strings.HasSuffix(call, "/confirm") {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		w.status = func(call string) int {
+			if strings.Contains(call, "transaction/") && len(w.confirms) > 0 {
+				return http.StatusNotFound
+			}
+			return 0
+		}
+		m := merchant(t, w, till)
+		run(t, m, 20*time.Second)
+		count, _ := w.paid()
+		require.Equal(t, 1, count, "and nobody knows yet")
+		b, err := m.Withdraw(t.Context(), till.bill("bill-1"))
+		require.Error(t, err)
+		require.Empty(t, b.Status)
+		w.status = func(string) int { return 0 }
+		b, err = m.Withdraw(t.Context(), till.bill("bill-1"))
+		require.NoError(t, err)
+		require.Equal(t, paysera.BillPaid, b.Status)
+	})
+}
+
+// TestInvariantMoneyThatMayHaveBeenTakenIsNotGone has the server forget a transaction that may have been confirmed.
+func TestInvariantMoneyThatMayHaveBeenTakenIsNotGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, charge := range []string{"0", "5"} {
+			w, till := newWallet(t), newTill()
+			till.bills["bill-1"] = paysera.Bill{
+				Reference: "bill-1", SpotID: 1, Description: "x", Amount: decimal.RequireFromString("5"), Currency: "EUR",
+				TransactionKey: "unknown", Ordered: true, Charge: decimal.RequireFromString(charge),
+			}
+			b, err := merchant(t, w, till).Withdraw(t.Context(), till.bill("bill-1"))
+			if charge == "0" {
+				require.NoError(t, err)
+				require.Equal(t, paysera.BillUnpaid, b.Status)
+				continue
+			}
+			require.ErrorIs(t, err, tillroute.ErrNotFound)
+			require.Empty(t, b.Status)
+		}
+	})
+}
+
+func TestWithdrawSaysNothingThatWasNotSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.pays = false
+		w.checkIn(1, "TABLE1")
+		m := merchant(t, w, till)
+		run(t, m, 20*time.Second)
+		till.before = func(string) error { return errors.New("the disk is full") }
+		b, err := m.Withdraw(t.Context(), till.bill("bill-1"))
+		var e *tillroute.Error
+		require.ErrorAs(t, err, &e)
+		require.ErrorContains(t, err, "the disk is full")
+		require.Empty(t, b.Status)
+
+		// A copy from before it had a transaction says nothing about a bill that has ended meanwhile.
+		till.before = func(string) error { return nil }
+		w.transactions[till.bill("bill-1").TransactionKey].status = "confirmed"
+		run(t, m, time.Minute)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+		b, err = m.Withdraw(t.Context(), paysera.Bill{Reference: "bill-1"})
+		require.ErrorIs(t, err, tillroute.ErrConflict)
+		require.Empty(t, b.Status)
+		require.Zero(t, till.refused, "the till is not asked to forget it")
+	})
+}
+
+// slowTill is a till whose methods block, and must not be called at the same time.
+type slowTill struct {
+	*till
+
+	inside, together atomic.Int32
+	block            func(ctx context.Context, what string)
+}
+
+func (s *slowTill) enter(ctx context.Context, what string) func() {
+	if s.inside.Add(1) > 1 {
+		s.together.Add(1)
+	}
+	s.block(ctx, what)
+	return func() { s.inside.Add(-1) }
+}
+
+func (s *slowTill) Spot(ctx context.Context, spot paysera.Spot) (paysera.Wish, error) {
+	defer s.enter(ctx, "spot")()
+	return s.till.Spot(ctx, spot)
+}
+
+func (s *slowTill) Bills(ctx context.Context) ([]paysera.Bill, error) {
+	defer s.enter(ctx, "bills")()
+	return s.till.Bills(ctx)
+}
+
+func (s *slowTill) Save(ctx context.Context, b paysera.Bill) error {
+	defer s.enter(ctx, "save")()
+	return s.till.Save(ctx, b)
+}
+
+func (s *slowTill) Reserved(ctx context.Context, b paysera.Bill, tx paysera.Transaction) (paysera.Decision, error) {
+	defer s.enter(ctx, "reserved")()
+	return s.till.Reserved(ctx, b, tx)
+}
+
+func TestATillIsCalledByOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), &slowTill{till: newTill()}
+		till.block = func(context.Context, string) { time.Sleep(3 * time.Second) }
+		w.pays = false
+		w.checkIn(1, "TABLE1")
+		w.checkIn(2, "TABLE2")
+		m := merchant(t, w, till)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		for ctx.Err() == nil {
+			time.Sleep(time.Second)
+			_, _ = m.Withdraw(ctx, paysera.Bill{Reference: "bill-1"})
+		}
+		require.ErrorIs(t, <-done, context.DeadlineExceeded)
+		require.Zero(t, till.together.Load())
+	})
+}
+
+func TestWithdrawEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), &slowTill{till: newTill()}
+		free := make(chan struct{})
+		till.block = func(_ context.Context, what string) {
+			if what == "reserved" {
+				<-free
+			}
+		}
+		w.checkIn(1, "TABLE1")
+		m := merchant(t, w, till)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		time.Sleep(20 * time.Second)
+		require.EqualValues(t, 1, till.inside.Load(), "the till takes its time")
+		hurry, cancelHurry := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancelHurry()
+		begun := time.Now()
+		b, err := m.Withdraw(hurry, till.bill("bill-1"))
+		require.Equal(t, 50*time.Millisecond, time.Since(begun))
+		require.ErrorIs(t, err, tillroute.ErrTimeout)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Empty(t, b.Status)
+		close(free)
+		time.Sleep(time.Minute)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
+// TestWhoGivesUpTakesNoRequestsAway has callers who wait for a request to be allowed give up, again and again.
+func TestWhoGivesUpTakesNoRequestsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.pays = false
+		w.checkIn(1, "TABLE1")
+		m := merchant(t, w, till)
+		run(t, m, 20*time.Second)
+		kept := till.bill("bill-1")
+		w.status = func(string) int { return http.StatusBadGateway }
+		for range 1000 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, err := m.Withdraw(ctx, kept)
+			require.Error(t, err)
+			cancel()
+		}
+		w.status = func(string) int { return 0 }
+		begun := time.Now()
+		_, err := m.Withdraw(t.Context(), kept)
+		require.NoError(t, err)
+		require.Less(t, time.Since(begun), time.Minute)
+	})
+}
+
+// TestAWithdrawnBillIsNotBegunFromAnOldCopy withdraws a bill while the round, which has read it already, is busy with another.
+func TestAWithdrawnBillIsNotBegunFromAnOldCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		w.checkIn(2, "TABLE2")
+		var m *paysera.Merchant
+		withdrawn := make(chan error, 1)
+		saves := 0
+		till.after = func(string) error {
+			if saves++; saves == 1 {
+				go func() {
+					b, err := m.Withdraw(context.Background(), paysera.Bill{Reference: "bill-2"})
+					if err == nil && b.Status != paysera.BillUnpaid {
+						err = errors.New("it is " + string(b.Status))
+					}
+					withdrawn <- err
+				}()
+				time.Sleep(time.Second) // It waits for its turn now.
+			}
+			return nil
+		}
+		m = merchant(t, w, till)
+		run(t, m, 4*time.Second)
+		require.NoError(t, <-withdrawn)
+		require.Len(t, w.transactions, 1)
+	})
+}
+
+func TestATillThatPanicsIsOneThatFails(t *testing.T) {
+	for _, method := range []string{"spot", "bills", "save", "reserved"} {
+		t.Run(method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, till := newWallet(t), &slowTill{till: newTill()}
+				panics := true
+				till.block = func(_ context.Context, what string) {
+					if what == method && panics {
+						till.inside.Add(-1)
+						panic("the till's own fault")
+					}
+				}
+				w.checkIn(1, "TABLE1")
+				m := merchant(t, w, till)
+				run(t, m, time.Minute)
+				require.Empty(t, w.confirms)
+				panics = false
+				run(t, m, 5*time.Minute)
+				require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+				count, _ := w.paid()
+				require.Equal(t, 1, count)
+			})
+		})
+	}
+}
+
+func TestCallbacksWaitWhileTheServerWantsUsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.pays = false
+		w.checkIn(1, "TABLE1")
+		m := merchant(t, w, till, func(c *paysera.MerchantConfig) { c.FollowInterval = time.Hour })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		time.Sleep(12 * time.Second)
+		w.mu.Lock()
+		key := till.bill("bill-1").TransactionKey
+		w.reserve(key)
+		limited := true
+		w.status = func(string) int {
+			if limited {
+				return http.StatusTooManyRequests
+			}
+			return 0
+		}
+		w.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		w.mu.Lock()
+		before := len(w.calls)
+		w.mu.Unlock()
+		require.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: key}}))
+		time.Sleep(10 * time.Second)
+		w.mu.Lock()
+		require.Len(t, w.calls, before, "the server has said to stay away")
+		limited = false
+		w.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status, "and then it is followed all the same")
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
+// TestACallbackIsNotForgotten has the first try to follow one fail, long before the transaction would be looked at anyway.
+func TestACallbackIsNotForgotten(t *testing.T) {
+	for _, failing := range []string{"bills", "GET transaction"} {
+		t.Run(failing, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, till := newWallet(t), &slowTill{till: newTill()}
+				var fails atomic.Bool
+				till.block = func(_ context.Context, what string) {
+					if what == failing && fails.CompareAndSwap(true, false) {
+						till.inside.Add(-1)
+						panic("once")
+					}
+				}
+				w.before = func(call string) error {
+					if strings.HasPrefix(call, failing) && fails.CompareAndSwap(true, false) {
+						return io.ErrUnexpectedEOF
+					}
+					return nil
+				}
+				w.pays = false
+				w.checkIn(1, "TABLE1")
+				m := merchant(t, w, till, func(c *paysera.MerchantConfig) { c.FollowInterval = time.Hour })
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- m.Run(ctx) }()
+				time.Sleep(12 * time.Second)
+				key := till.bill("bill-1").TransactionKey
+				w.mu.Lock()
+				w.reserve(key)
+				w.mu.Unlock()
+				fails.Store(true)
+				require.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: key}}))
+				time.Sleep(time.Minute)
+				require.False(t, fails.Load())
+				require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+				cancel()
+				require.ErrorIs(t, <-done, context.Canceled)
+			})
+		})
+	}
+}
+
+// TestWhatWentWrongIsTriedInTheNextRound has the first try to take reserved money fail, where transactions are looked at rarely.
+func TestWhatWentWrongIsTriedInTheNextRound(t *testing.T) {
+	for _, failing := range []string{"reserved", "save", "lost confirmation", "lost revocation"} {
+		t.Run(failing, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, till := newWallet(t), &slowTill{till: newTill()}
+				w.checkIn(1, "TABLE1")
+				status, asked, failed := paysera.BillPaid, 0, false
+				till.block = func(_ context.Context, what string) {
+					asked += map[string]int{"reserved": 1}[what]
+					if what == failing && asked == 1 && !failed {
+						failed = true
+						till.inside.Add(-1)
+						panic("once")
+					}
+				}
+				if failing == "lost revocation" {
+					status, till.decide = paysera.BillUnpaid, func(paysera.Bill) paysera.Decision { return paysera.Revoke() }
+				}
+				w.before = func(call string) error {
+					if lost := failing == "lost confirmation" && strings.HasSuffix(call, "/confirm") ||
+						failing == "lost revocation" && strings.HasPrefix(call, "DELETE transaction"); lost && !failed {
+						failed = true
+						return io.ErrUnexpectedEOF
+					}
+					return nil
+				}
+				run(t, merchant(t, w, till, func(c *paysera.MerchantConfig) { c.FollowInterval = time.Hour }), time.Minute)
+				require.True(t, failed)
+				require.Equal(t, status, till.bill("bill-1").Status)
+			})
+		})
+	}
+}
+
+// TestAListThatNeverEndsEnds has a server send the same full page again and again, and say nothing about how many there are.
+func TestAListThatNeverEndsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.pays = true
+		for i := range int64(200) {
+			w.checkIn(i+1, "TABLE1")
+			till.served[i+1] = i > 0
+		}
+		w.distort = func(_ string, answer m) {
+			if answer["spots"] != nil {
+				answer["_metadata"] = m{"total": nil}
+			}
+		}
+		run(t, merchant(t, w, till), 2*time.Minute)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
+	})
+}
+
+func TestAMerchantThatNobodyMade(t *testing.T) {
+	var m paysera.Merchant
+	require.ErrorIs(t, m.Run(t.Context()), tillroute.ErrInvalid)
+	_, err := m.Withdraw(t.Context(), paysera.Bill{Reference: "x"})
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	require.NoError(t, m.Callback(t.Context(), paysera.Event{Transaction: &paysera.Transaction{Key: "x"}}))
+}
+
+// TestNobodyStaysAwayForEver has the server ask for a year.
+func TestNobodyStaysAwayForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.checkIn(1, "TABLE1")
+		begun := time.Now()
+		away := roundTripper(func(r *http.Request) (*http.Response, error) {
+			if time.Since(begun) < time.Minute {
+				return &http.Response{
+					StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"31536000"}}, Body: http.NoBody, Request: r,
+				}, nil
+			}
+			return w.RoundTrip(r)
+		})
+		run(t, merchant(t, away, till), 2*time.Hour)
+		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)
 	})
 }

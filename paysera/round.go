@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/tillroute/tillroute"
@@ -25,10 +26,12 @@ func (r *round) run(ctx context.Context) error {
 	if r.waiting, err = r.spots(ctx, SpotWaiting); err != nil {
 		return err
 	}
-	r.step.Lock()
+	if err := r.step.take(ctx); err != nil {
+		return err
+	}
 	due := r.due
 	r.due = false
-	r.step.Unlock()
+	r.step.release()
 	look := due || r.opened.IsZero() || time.Since(r.opened) >= r.config.OpenInterval
 	if look {
 		if r.open, err = r.spots(ctx, SpotOpen); err != nil {
@@ -42,16 +45,12 @@ func (r *round) run(ctx context.Context) error {
 			return err
 		}
 	}
-	bills, err := r.till.Bills(ctx)
-	if err != nil {
-		return err
-	}
 	busy := map[int64]bool{}
-	for _, b := range bills {
+	if err := r.advanceAll(ctx, look, func(b Bill, _ bool) bool {
 		busy[b.SpotID] = true
-		if err := r.advance(ctx, b, look, false); err != nil {
-			return err
-		}
+		return true
+	}); err != nil {
+		return err
 	}
 	if look {
 		for _, spot := range r.open {
@@ -68,27 +67,51 @@ func (r *round) run(ctx context.Context) error {
 
 // hinted looks at the transactions that callbacks were about.
 func (r *round) hinted(ctx context.Context) error {
-	r.mu.Lock()
-	hints := r.hints
-	r.hints = map[string]bool{}
-	r.mu.Unlock()
-	bills, err := r.till.Bills(ctx)
-	if err != nil {
+	return r.advanceAll(ctx, false, func(_ Bill, hinted bool) bool { return hinted })
+}
+
+// advanceAll takes the bills that are chosen as far as they get.
+func (r *round) advanceAll(ctx context.Context, looked bool, chosen func(b Bill, hinted bool) bool) error {
+	hints := r.takeHints()
+	// What is left of them when this ends is for the next round.
+	defer func() { r.putBack(hints) }()
+	if err := r.step.take(ctx); err != nil {
 		return err
 	}
+	bills, err := r.till.Bills(ctx)
+	r.bills = nil
 	for _, b := range bills {
-		if b.TransactionKey != "" && hints[b.TransactionKey] {
-			if err := r.advance(ctx, b, false, true); err != nil {
-				return err
-			}
+		if chosen(b, b.TransactionKey != "" && hints[b.TransactionKey]) {
+			r.bills = append(r.bills, b)
 		}
 	}
-	return nil
+	r.step.release()
+	for more := true; more && err == nil; {
+		more, err = r.advanceNext(ctx, looked, hints)
+	}
+	if err == nil {
+		hints = nil
+	}
+	return err
+}
+
+// advanceNext takes the next bill as far as it gets, if there is one.
+func (r *round) advanceNext(ctx context.Context, looked bool, hints map[string]bool) (bool, error) {
+	if err := r.step.take(ctx); err != nil {
+		return false, err
+	}
+	defer r.step.release()
+	if len(r.bills) == 0 {
+		return false, nil
+	}
+	b := r.bills[0]
+	r.bills = r.bills[1:]
+	return true, r.advance(ctx, b, looked, hints[b.TransactionKey])
 }
 
 // spots lists the spots that have the status.
 func (r *round) spots(ctx context.Context, status SpotStatus) (map[int64]Spot, error) {
-	spots := map[int64]Spot{}
+	spots, seen := map[int64]Spot{}, map[int64]bool{}
 	for offset := 0; ; {
 		if err := r.budget.take(ctx); err != nil {
 			return nil, err
@@ -97,14 +120,17 @@ func (r *round) spots(ctx context.Context, status SpotStatus) (map[int64]Spot, e
 		if err != nil {
 			return nil, err
 		}
+		before := len(seen)
 		for _, spot := range page.Items {
+			seen[spot.ID] = true
 			// Whatever the filter is taken for by the server.
 			if spot.Status == status {
 				spots[spot.ID] = spot
 			}
 		}
 		offset += len(page.Items)
-		if len(page.Items) == 0 || page.Total < 0 && len(page.Items) < MaxLimit || page.Total >= 0 && int64(offset) >= page.Total {
+		// A page with nothing new is the last one, whatever the server says: it may not know of offsets.
+		if len(seen) == before || page.Total < 0 && len(page.Items) < MaxLimit || page.Total >= 0 && int64(offset) >= page.Total {
 			return spots, nil
 		}
 	}
@@ -112,6 +138,10 @@ func (r *round) spots(ctx context.Context, status SpotStatus) (map[int64]Spot, e
 
 // ask asks the till about a spot, and closes it if it is to be closed.
 func (r *round) ask(ctx context.Context, spot Spot) error {
+	if err := r.step.take(ctx); err != nil {
+		return err
+	}
+	defer r.step.release()
 	log := r.log.With("spot", spot.ID)
 	wish, err := r.till.Spot(ctx, spot)
 	if err != nil {
@@ -161,8 +191,6 @@ func (r *round) logOf(b Bill) *slog.Logger {
 // advance takes a bill as far as it gets. looked says that the spots were all seen in this round, now that the transaction is to
 // be looked at whenever that was done last.
 func (r *round) advance(ctx context.Context, b Bill, looked, now bool) error {
-	r.step.Lock()
-	defer r.step.Unlock()
 	b.Withdrawn = b.Withdrawn || r.withdrawn[b.Reference]
 	switch {
 	case b.Status != "":
@@ -277,6 +305,7 @@ func (r *round) resume(ctx context.Context, b Bill) error {
 func (r *round) follow(ctx context.Context, b Bill, looked bool) error {
 	t, err := r.transaction(ctx, b)
 	if err != nil {
+		delete(r.looked, b.Reference)
 		if b.Withdrawn && errors.Is(err, tillroute.ErrNotFound) {
 			return r.drop(ctx, b, "")
 		}
@@ -332,22 +361,27 @@ func (r *round) reserved(ctx context.Context, b Bill, t Transaction) error {
 	if b.Charge.IsZero() {
 		decision, err := r.till.Reserved(ctx, b, t)
 		if err != nil {
+			delete(r.looked, b.Reference)
 			log.LogAttrs(ctx, slog.LevelWarn, "the till doesn't say whether to take the money", slog.Any("error", err))
 			return ctx.Err()
 		}
 		switch decision.kind {
 		case take:
+			b.Charge = b.Amount
+		case takeLess:
+			b.Charge = decision.amount
 		case giveBack:
 			return r.drop(ctx, b, "the till gave the money back")
 		default:
 			return nil
 		}
-		if b.Charge, ok = decision.charge(b); !ok {
+		if !chargeable(b.Charge, b) {
 			log.LogAttrs(ctx, slog.LevelError, "the till decided to take an amount that can't be", slog.String("amount", b.Charge.String()))
 			return nil
 		}
 		// What may have been taken must be known before it is.
 		if err := r.till.Save(ctx, b); err != nil {
+			delete(r.looked, b.Reference)
 			log.LogAttrs(ctx, slog.LevelWarn, "what to take could not be saved, nothing was taken", slog.Any("error", err))
 			return ctx.Err()
 		}
@@ -363,6 +397,11 @@ func (r *round) confirm(ctx context.Context, b Bill, t Transaction) error {
 			slog.String("taken", before.String()), slog.String("amount", b.Charge.String()))
 		return nil
 	}
+	if !chargeable(b.Charge, b) {
+		log.LogAttrs(ctx, slog.LevelError, "the till has kept another amount to take than it was given: nothing is taken",
+			slog.String("amount", b.Charge.String()))
+		return nil
+	}
 	var prices map[int64]Price
 	if !b.Charge.Equal(b.Amount) {
 		prices = map[int64]Price{t.Payments[0].ID: {b.Charge, b.Currency}}
@@ -371,6 +410,8 @@ func (r *round) confirm(ctx context.Context, b Bill, t Transaction) error {
 		return err
 	}
 	r.charged[b.TransactionKey] = b.Charge
+	// Nobody calls back about what we do ourselves: unless this ends the bill, the next round looks.
+	delete(r.looked, b.Reference)
 	confirmed, err := r.client.Transactions.Confirm(ctx, b.TransactionKey, prices)
 	if err != nil {
 		// Whatever became of it, the transaction will tell.
@@ -419,7 +460,7 @@ func (r *round) withdraw(ctx context.Context, b Bill) (Bill, error) {
 	refusal := r.revoke(ctx, b)
 	t, err := r.transaction(ctx, b)
 	switch {
-	case errors.Is(err, tillroute.ErrNotFound) && errors.Is(refusal, tillroute.ErrNotFound):
+	case forgotten(err) && forgotten(refusal) && b.Charge.IsZero():
 		b.Status = BillUnpaid
 		return r.end(ctx, b)
 	case err != nil:
@@ -442,11 +483,19 @@ func (r *round) withdraw(ctx context.Context, b Bill) (Bill, error) {
 	return r.settle(ctx, b, t)
 }
 
+// forgotten reports whether the server itself said that there is no such transaction: it deletes what nobody has seen for a month.
+// What stands between us and the server may answer 404 for anything.
+func forgotten(err error) bool {
+	e, ok := errors.AsType[*tillroute.Error](err)
+	return ok && e.Code == errorCodeNotFound
+}
+
 // drop is withdraw for the round, which tries again.
 func (r *round) drop(ctx context.Context, b Bill, problem string) error {
 	if problem != "" {
 		b.Problem = problem
 	}
+	delete(r.looked, b.Reference)
 	_, err := r.withdraw(ctx, b)
 	return r.later(ctx, r.logOf(b), "a bill could not be withdrawn", err)
 }
@@ -457,6 +506,8 @@ func (r *round) end(ctx context.Context, b Bill) (Bill, error) {
 		return b, err
 	}
 	r.due = true
+	// The round may have read it before.
+	r.bills = slices.DeleteFunc(r.bills, func(old Bill) bool { return old.Reference == b.Reference })
 	delete(r.withdrawn, b.Reference)
 	delete(r.charged, b.TransactionKey)
 	delete(r.looked, b.Reference)
@@ -465,16 +516,24 @@ func (r *round) end(ctx context.Context, b Bill) (Bill, error) {
 	return b, nil
 }
 
-// current returns the bill as the till has it.
+// current returns the bill as the till has it. One that the till doesn't have is as good as its transaction: that tells.
 func (r *round) current(ctx context.Context, b Bill) (Bill, error) {
 	bills, err := r.till.Bills(ctx)
+	if err != nil {
+		return b, err
+	}
 	for _, kept := range bills {
 		if kept.Reference == b.Reference {
-			kept.Withdrawn = true
-			return kept, err
+			return kept, nil
 		}
 	}
-	return b, err
+	if b.TransactionKey == "" {
+		return b, &tillroute.Error{
+			System: System, Operation: "Merchant.Withdraw", Kind: tillroute.KindConflict, Outcome: tillroute.Failed,
+			Message: fmt.Sprintf("the till has no open bill %.40q: look at how it ended", b.Reference),
+		}
+	}
+	return b, nil
 }
 
 func (r *round) revoke(ctx context.Context, b Bill) error {
