@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -58,6 +59,8 @@ type walletSpot struct {
 type walletTransaction struct {
 	status, price, paid string
 	payment             int64
+	// reference is that of the bill which it was made for.
+	reference string
 }
 
 func newWallet(t *testing.T) *wallet {
@@ -117,7 +120,10 @@ func (w *wallet) serve(r *http.Request, parts []string, body []byte) (int, any) 
 	var request struct {
 		Key      string `json:"transaction_key"`
 		Payments []struct {
-			Price string `json:"price_decimal"`
+			Price      string `json:"price_decimal"`
+			Parameters struct {
+				Reference string `json:"reference"`
+			} `json:"parameters"`
 		} `json:"payments"`
 	}
 	_ = json.Unmarshal(body, &request)
@@ -139,7 +145,9 @@ func (w *wallet) serve(r *http.Request, parts []string, body []byte) (int, any) 
 	case parts[0] == "POST transaction":
 		w.next++
 		key := fmt.Sprint("key-", w.next)
-		w.transactions[key] = &walletTransaction{status: "new", price: request.Payments[0].Price, payment: w.next}
+		w.transactions[key] = &walletTransaction{
+			status: "new", price: request.Payments[0].Price, payment: w.next, reference: request.Payments[0].Parameters.Reference,
+		}
 		return 200, w.transaction(key)
 	case parts[0] == "POST spot":
 		spot := w.spots[number()]
@@ -1216,6 +1224,141 @@ func TestWhatWentWrongIsTriedInTheNextRound(t *testing.T) {
 				require.Equal(t, status, till.bill("bill-1").Status)
 			})
 		})
+	}
+}
+
+// TestInvariantWhateverGoesWrongNobodyPaysTwice has two merchants work at the same spots, with requests and writes that get lost
+// before and after they are carried out, guests who pay whatever is before them, a till that changes its mind, and waiters who
+// withdraw bills to take cash.
+func TestInvariantWhateverGoesWrongNobodyPaysTwice(t *testing.T) {
+	for seed := range uint64(300) {
+		synctest.Test(t, func(t *testing.T) { chaos(t, seed) })
+	}
+}
+
+func chaos(t *testing.T, seed uint64) {
+	t.Helper()
+	var dice struct {
+		sync.Mutex
+		*rand.Rand
+	}
+	dice.Rand = rand.New(rand.NewPCG(seed, 1))
+	hits := func(percent int) bool {
+		dice.Lock()
+		defer dice.Unlock()
+		return dice.IntN(100) < percent
+	}
+	w, till := newWallet(t), newTill()
+	w.hideOrders = seed%3 == 0
+	calm := false
+	lost := func(string) error {
+		if !calm && hits(12) {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	w.before, w.after, till.before, till.after = lost, lost, lost, lost
+	w.status = func(call string) int {
+		w.pays = hits(40)
+		if !calm && hits(5) {
+			return []int{404, 500, 502, 429}[len(call)%4]
+		}
+		return 0
+	}
+	till.decide = func(paysera.Bill) paysera.Decision {
+		switch {
+		case hits(10):
+			return paysera.Revoke()
+		case hits(20):
+			return paysera.Decision{}
+		case hits(50):
+			return paysera.ConfirmLess(decimal.RequireFromString("4.20"))
+		}
+		return paysera.Confirm()
+	}
+	w.checkIn(1, "TABLE1")
+	w.checkIn(2, "TABLE2")
+	// Others get in between.
+	linger := func() {
+		dice.Lock()
+		d := time.Duration(dice.Int64N(int64(time.Second)))
+		dice.Unlock()
+		time.Sleep(d)
+	}
+	slow := roundTripper(func(r *http.Request) (*http.Response, error) {
+		linger()
+		defer linger()
+		return w.RoundTrip(r)
+	})
+	quiet := func(c *paysera.MerchantConfig) { c.Logger, c.RequestsPerHour = nil, 100000 }
+	ctx, stop := context.WithTimeout(t.Context(), 12*time.Minute)
+	defer stop()
+	var group sync.WaitGroup
+	var merchants []*paysera.Merchant
+	for range 2 {
+		m := merchant(t, slow, &slowTill{till: till, block: func(context.Context, string) { linger() }}, quiet)
+		merchants = append(merchants, m)
+		group.Go(func() {
+			for ctx.Err() == nil {
+				// It dies from time to time.
+				life, die := context.WithTimeout(ctx, 2*time.Minute)
+				_ = m.Run(life)
+				die()
+			}
+		})
+	}
+	cash := map[string]bool{}
+	group.Go(func() {
+		for ctx.Err() == nil {
+			time.Sleep(20 * time.Second)
+			w.mu.Lock()
+			for _, key := range slices.Sorted(maps.Values(w.orders)) {
+				if hits(50) {
+					w.reserve(key)
+				}
+			}
+			w.mu.Unlock()
+			for _, reference := range []string{"bill-1", "bill-2"} {
+				if kept := till.bill(reference); kept.Reference != "" && hits(10) {
+					if b, err := merchants[len(cash)%2].Withdraw(ctx, kept); err == nil && b.Status == paysera.BillUnpaid {
+						cash[reference] = true
+					}
+				}
+			}
+		}
+	})
+	time.Sleep(8 * time.Minute)
+	w.mu.Lock()
+	calm = true
+	w.mu.Unlock()
+	group.Wait()
+
+	confirmed := map[string][]string{}
+	for _, tx := range w.transactions {
+		if tx.status == "confirmed" {
+			confirmed[tx.reference] = append(confirmed[tx.reference], tx.paid)
+		}
+	}
+	amounts := map[string]string{}
+	for _, confirm := range w.confirms {
+		key, body, _ := strings.Cut(confirm, " ")
+		if before, ok := amounts[key]; ok {
+			require.Equal(t, before, body, "seed %d: %s was confirmed with two amounts", seed, key)
+		}
+		amounts[key] = body
+	}
+	for reference, b := range till.bills {
+		paid := confirmed[reference]
+		require.LessOrEqual(t, len(paid), 1, "seed %d: %s was paid twice", seed, reference)
+		if cash[reference] {
+			require.Empty(t, paid, "seed %d: %s was paid in cash, too", seed, reference)
+		}
+		switch b.Status {
+		case paysera.BillPaid:
+			require.Equal(t, []string{b.Paid.StringFixed(2)}, paid, "seed %d: %s", seed, reference)
+		case paysera.BillUnpaid:
+			require.Empty(t, paid, "seed %d: %s", seed, reference)
+		}
 	}
 }
 
