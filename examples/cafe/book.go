@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -55,7 +56,7 @@ func openBook(path string) (*book, error) {
 		return b, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &b.pages)
+		err = json.Unmarshal(text, &b.pages) //nolint:musttag // a bill's fields have their Go names in the file.
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the café's book can't be read: %w", err)
@@ -67,10 +68,7 @@ func openBook(path string) (*book, error) {
 func (b *book) change(do func(p *pages) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := pages{Visits: slices.Clone(b.pages.Visits), Wants: map[string]string{}}
-	for table, item := range b.pages.Wants {
-		p.Wants[table] = item
-	}
+	p := pages{Visits: slices.Clone(b.pages.Visits), Wants: maps.Clone(b.pages.Wants)}
 	if err := do(&p); err != nil {
 		return err
 	}

@@ -104,9 +104,9 @@ func (g *guest) leave(ctx context.Context) error {
 }
 
 // until looks at the guest's spot until it is as it should be.
-func (g *guest) until(ctx context.Context, good func(paysera.Spot) bool, otherwise error) (paysera.Spot, error) {
+func (g *guest) until(ctx context.Context, good func(paysera.Spot) bool, otherwise error) error {
 	if g.spotID == 0 {
-		return paysera.Spot{}, errNowhere
+		return errNowhere
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, otherwise)
 	defer cancel()
@@ -115,14 +115,14 @@ func (g *guest) until(ctx context.Context, good func(paysera.Spot) bool, otherwi
 	for {
 		spot, err := g.client.Spots.Get(ctx, g.spotID, paysera.WithFields("*", "orders.transaction"))
 		if err == nil && good(spot) {
-			return spot, nil
+			return nil
 		}
 		if err != nil && ctx.Err() == nil {
-			return paysera.Spot{}, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return paysera.Spot{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
@@ -131,7 +131,7 @@ func (g *guest) until(ctx context.Context, good func(paysera.Spot) bool, otherwi
 // bill waits for a bill, and returns its transaction.
 func (g *guest) bill(ctx context.Context) (paysera.Transaction, error) {
 	var bill paysera.Transaction
-	_, err := g.until(ctx, func(spot paysera.Spot) bool {
+	err := g.until(ctx, func(spot paysera.Spot) bool {
 		for _, order := range spot.Orders {
 			if order.Status == paysera.OrderPending && order.Transaction != nil {
 				bill = *order.Transaction
@@ -158,6 +158,5 @@ func (g *guest) reserve(ctx context.Context, key string) (paysera.Transaction, e
 
 // sentAway waits until the guest's spot is closed.
 func (g *guest) sentAway(ctx context.Context) error {
-	_, err := g.until(ctx, func(spot paysera.Spot) bool { return spot.Status == paysera.SpotClosed }, errors.New("the spot is still open"))
-	return err
+	return g.until(ctx, func(spot paysera.Spot) bool { return spot.Status == paysera.SpotClosed }, errors.New("the spot is still open"))
 }

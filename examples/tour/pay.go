@@ -311,6 +311,7 @@ func (t *tour) audit(ctx context.Context) {
 		}
 		var claims []claim
 		ours := map[string]int64{}
+		payments = append(payments, t.elsewhere...)
 		for _, p := range payments {
 			claims = append(claims, should(p.State == pairing.Done, "payment %s is done, not %s", p.ID, p.State))
 			if p.Outcome() != tillroute.Approved {
