@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/rest"
@@ -54,7 +55,8 @@ type Config struct {
 	HTTP tillroute.HTTPOptions
 }
 
-// Client talks to SmartConnect for one merchant. It is safe for concurrent use. The zero value is not usable: its
+// Client talks to SmartConnect for one merchant: [Client.Register] returns what its registers do, and the client itself
+// follows what they have started. It is safe for concurrent use. The zero value is not usable: its
 // methods return an error.
 type Client struct{ c *core }
 
@@ -101,11 +103,12 @@ func New(config Config) (*Client, error) {
 func (c *Config) problems() []string {
 	var problems []string
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if strings.TrimSpace(c.BusinessName) == "" {
-		add("BusinessName is missing")
-	}
-	if strings.TrimSpace(c.VendorName) == "" {
-		add("VendorName is missing")
+	for _, name := range []struct{ field, text string }{{"BusinessName", c.BusinessName}, {"VendorName", c.VendorName}} {
+		if strings.TrimSpace(name.text) == "" {
+			add("%s is missing", name.field)
+		} else if !utf8.ValidString(name.text) {
+			add("%s is not valid UTF-8", name.field)
+		}
 	}
 	if c.Currency == "" {
 		add("Currency is missing: AUD or NZD, as the terminals are set up")

@@ -40,6 +40,7 @@ func TestNewChecks(t *testing.T) {
 		"longer than a polling URL lives": {func(c *smartconnect.Config) { c.PollTimeout = 15 * time.Minute }, false},
 		"unknown currency":                {func(c *smartconnect.Config) { c.Currency = "XYZ" }, false},
 		"currency without cents":          {func(c *smartconnect.Config) { c.Currency = "JPY" }, false},
+		"name of no text":                 {func(c *smartconnect.Config) { c.VendorName = "\xff" }, false},
 		"blank name":                      {func(c *smartconnect.Config) { c.BusinessName = " " }, false},
 		"negative timeout":                {func(c *smartconnect.Config) { c.HTTP.Timeout = -1 }, false},
 	}
@@ -59,10 +60,10 @@ func TestNewChecks(t *testing.T) {
 
 func TestZeroClientReturnsErrors(t *testing.T) {
 	var client smartconnect.Client
-	require.ErrorIs(t, client.Pair(t.Context(), "1", registerID, "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
-	_, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(1))
+	require.ErrorIs(t, client.Register(registerID).Pair(t.Context(), "1", "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
+	_, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(1))
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
-	_, err = client.Start(t.Context(), registerID, "Terminal.GetStatus", nil)
+	_, err = client.Register(registerID).Start(t.Context(), "Terminal.GetStatus", nil)
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	_, err = client.Poll(t.Context(), smartconnect.Transaction{})
 	require.ErrorIs(t, err, tillroute.ErrInvalid)

@@ -7,26 +7,41 @@
 //		VendorName:   "Till2Go",
 //		Currency:     "NZD",
 //	})
-//	started, err := client.Purchase(ctx, registerID, decimal.RequireFromString("12.50"))
+//	till := client.Register(registerID)
+//	started, err := till.Purchase(ctx, decimal.RequireFromString("12.50"))
 //	// Write started down, then:
 //	result, err := client.Await(ctx, started, nil)
 //
 // # Authentication
 //
-// There is no key. A register may use the terminal that it was paired with ([Client.Pair]), and it proves who it is
+// There is no key. A register may use the terminal that it was paired with ([Register.Pair]), and it proves who it is
 // with three names: its register ID, the business name and the vendor name. Whoever knows them can start sales and
 // refunds, so a register ID is a [tillroute.Secret]: use a random UUID for each register, and never reuse one, or a
 // copy of production data in a test system will drive the live terminal. The names must stay the same, byte for byte:
-// after a change each register has to be paired again.
+// after a change each register has to be paired again. A [Register] holds them once, for pairing and for everything else.
 //
 // A transaction's polling URL holds a token of its own, which ends about 15 minutes after the start. It is a secret
 // too.
 //
 // # Pairing
 //
-// A register is paired with at most one terminal; a terminal may serve many registers. Pairing again replaces the
-// terminal, if it succeeds. SmartConnect has no call to list, check or end pairings: they are ended at the terminal.
-// It doesn't tell which terminal it was either; the first transaction does ([Transaction.DeviceID]).
+// A register is paired with at most one terminal; a terminal may serve many registers, each paired with a code of its own,
+// and takes their transactions in the order in which the server gets them. Pairing again replaces the terminal, if it
+// succeeds. A terminal that is swapped for another usually stays paired. SmartConnect has no call to list or end pairings:
+// they are ended at the terminal. It doesn't tell which terminal it was either; the first transaction does
+// ([Transaction.DeviceID]), such as [Register.Status].
+//
+// A lane that shall use several terminals has a virtual register for each: [Client.Lane].
+//
+// # Transactions
+//
+// Those that move money are started by a method of [Register] each, from [Register.Purchase] to [Register.QRRefund], and
+// followed by [Client.Await]. Those that don't ([Register.Status], [Register.Logon], [Register.SettlementInquiry],
+// [Register.SettlementCutover], [Register.ReprintReceipt], [Register.ReadCard], [Register.LastTransaction]) wait for their
+// answer, which is never read as a payment's. [Register.Start] takes types that this package doesn't know yet.
+//
+// The server gets every one of them asynchronously: it answers at once, and is polled for the rest, at least 2 s apart.
+// There is no call to cancel a transaction. It is cancelled at the terminal, and a context that ends only ends the waiting.
 //
 // # Errors
 //
@@ -34,19 +49,23 @@
 // [pairing.ErrNotPaired] for a register that no terminal knows under these names, [pairing.ErrWrongCode] for a pairing
 // code that is wrong or has expired; SmartConnect doesn't say which.
 //
-// # Retries
+// # Retries and recovery
 //
 // Nothing that starts something is sent twice once it may have arrived: SmartConnect has no idempotency key. Such an
 // error matches [tillroute.ErrOutcomeUnknown], and a person has to look at the terminal. Polling is repeated until the
 // result is there or can't be had any more; then the outcome is [tillroute.Unknown], never Failed.
 //
-// There is no call to cancel a transaction. It is cancelled at the terminal, and a context that ends only ends the
-// waiting.
+// A program that writes down what it is about to start, and the [Transaction] right after, may be killed at any time: while
+// the polling URL lives, another one awaits the result with it. [Driver] under a [pairing.Router] does that. Where the
+// handle was lost or has ended, a person decides. What the terminal remembers of its last transaction
+// ([Register.LastTransaction], [Driver.Evidence]) may help them, and is never adopted by itself.
 //
 // # Money
 //
 // Amounts are decimals in units of Config.Currency, and whole cents on the wire. They are positive, also for refunds.
-// The amount in a result is what was charged, surcharge and tip included: it may differ from what was asked for.
+// The amount in a result is what was charged, surcharge and tip included: it may differ from what was asked for. An
+// approval needs both of SmartConnect's results to say so; any value that the vendor doesn't document makes the outcome
+// Unknown.
 //
 // API reference: http://www.smartpaydev.com/
 package smartconnect

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
@@ -51,14 +50,15 @@ func (d *Driver) Pair(ctx context.Context, r pairing.PairRequest) (pairing.Link,
 	if name == "" {
 		name = r.Register.ID
 	}
-	err := d.client.Pair(ctx, r.Code, identity, name, Contact{})
+	register := d.client.Register(identity)
+	err := register.Pair(ctx, r.Code, name, Contact{})
 	// A lost reply may have paired the register and used the code up. If SmartConnect knows a terminal under a name that
 	// didn't exist before, it has.
 	lost := errors.Is(err, tillroute.ErrOutcomeUnknown) && r.Identity == ""
 	if err != nil && !lost {
 		return pairing.Link{}, err
 	}
-	device, probeErr := d.probe(ctx, identity)
+	device, probeErr := probe(ctx, register)
 	if err != nil && probeErr != nil && !errors.Is(probeErr, tillroute.ErrBusy) {
 		return pairing.Link{}, err
 	}
@@ -73,10 +73,10 @@ func (d *Driver) Pair(ctx context.Context, r pairing.PairRequest) (pairing.Link,
 }
 
 // probe asks the register's terminal for its status and returns the device's name, if the answer has one.
-func (d *Driver) probe(ctx context.Context, identity tillroute.Secret) (string, error) {
+func probe(ctx context.Context, register Register) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	t, err := d.client.start(ctx, "Status", identity, terminalGetStatus, nil, nil)
+	t, err := register.start(ctx, "Status", TerminalGetStatus, nil, nil)
 	return t.DeviceID, err
 }
 
@@ -85,42 +85,31 @@ func standIn(r pairing.Register) string {
 	return "register:" + url.PathEscape(r.System) + "/" + url.PathEscape(r.Account) + "/" + url.PathEscape(r.ID)
 }
 
-// Start hands a payment to the register's terminal. It knows the kinds [pairing.Purchase] and [pairing.Refund].
+// Start hands a payment to the register's terminal. It knows the kinds [pairing.Purchase] and [pairing.Refund], and those
+// that this package names; [PaymentData] is what some of them need.
 func (d *Driver) Start(ctx context.Context, p pairing.Payment) (pairing.Handle, error) {
 	const operation = "Start"
 	if err := d.client.ready(operation); err != nil {
 		return pairing.Handle{}, err
 	}
 	if p.Identity == "" {
-		return pairing.Handle{}, &tillroute.Error{
-			System: Provider, Operation: operation, Kind: tillroute.KindInvalid, Outcome: tillroute.Failed,
-			Message: "the pairing has no identity at SmartConnect", Err: pairing.ErrNotPaired,
-		}
+		return pairing.Handle{}, notPaired(operation)
 	}
 	if currency := d.client.c.config.Currency; p.Currency != currency {
 		return pairing.Handle{}, tillroute.Invalid(Provider, operation, "the terminals charge in %s, the payment is in %s", currency, p.Currency)
 	}
-	start, err := d.starter(p.Kind)
-	if err != nil {
-		return pairing.Handle{}, err
-	}
-	t, err := start(ctx, p.Identity, p.Amount)
+	t, err := d.client.Register(p.Identity).startPayment(ctx, p)
 	if err != nil {
 		return pairing.Handle{}, notNow(ctx, err)
 	}
 	return pairing.Handle{TransactionID: t.ID, Token: t.PollingURL, Serial: t.DeviceID}, nil
 }
 
-type starter = func(context.Context, tillroute.Secret, decimal.Decimal, ...tillroute.CallOption) (Transaction, error)
-
-func (d *Driver) starter(kind pairing.Kind) (starter, error) {
-	switch kind {
-	case pairing.Purchase:
-		return d.client.Purchase, nil
-	case pairing.Refund:
-		return d.client.Refund, nil
-	default:
-		return nil, tillroute.Invalid(Provider, "Start", "a SmartConnect terminal can't do a payment of kind %q", kind)
+// notPaired is a payment whose pairing was not made by this driver.
+func notPaired(operation string) error {
+	return &tillroute.Error{
+		System: Provider, Operation: operation, Kind: tillroute.KindInvalid, Outcome: tillroute.Failed,
+		Message: "the pairing has no identity at SmartConnect", Err: pairing.ErrNotPaired,
 	}
 }
 
@@ -139,23 +128,32 @@ func notNow(ctx context.Context, err error) error {
 	return err
 }
 
-// Await follows a payment to its end. It reports when the terminal takes longer than usual and when SmartConnect can't be
-// reached.
+// Await follows a payment to its end, or until its polling URL is dead: then the outcome is Unknown, and the payment keeps
+// its handle. It reports when the terminal takes longer than usual and when SmartConnect can't be reached.
 func (d *Driver) Await(ctx context.Context, p pairing.Payment, report func(note string)) (pairing.Result, error) {
+	if err := d.client.ready("Await"); err != nil {
+		return pairing.Result{}, err
+	}
 	t := Transaction{
 		ID:         p.Handle.TransactionID,
+		Type:       typeOf(p.Kind),
 		Amount:     p.Amount,
 		PollingURL: p.Handle.Token,
 		DeviceID:   p.Handle.Serial,
 	}
-	if err := d.client.ready("Await"); err != nil {
-		return pairing.Result{}, err
+	noted := false
+	note := func(progress Progress) {
+		// That it waits is known of every payment: it is not worth a write.
+		if noted || progress != Waiting {
+			noted = true
+			report(string(progress))
+		}
 	}
 	var r Result
 	if err := d.client.c.checkPollingURL(t.PollingURL); err != nil {
 		// Polling is the only way, and it won't get better.
-		r = t.unknown(err.Error())
-	} else if r, err = d.client.Await(ctx, t, report); err != nil {
+		r = d.client.c.unknown(t, err.Error())
+	} else if r, err = d.client.Await(ctx, t, note); err != nil {
 		return pairing.Result{}, err
 	}
 	return pairing.Result{
@@ -171,4 +169,19 @@ func (d *Driver) Await(ctx context.Context, p pairing.Payment, report func(note 
 		Receipt:       r.Receipt,
 		Reason:        r.Reason,
 	}, nil
+}
+
+// Evidence asks the terminal of a payment for the last transaction that it remembers, for the person who has to resolve
+// the payment; see [Register.LastTransaction] on what it is worth. It changes nothing about the payment. The terminal
+// answers between other transactions. If the register was paired with another one meanwhile, that one answers:
+// compare [Answer.DeviceID].
+func (d *Driver) Evidence(ctx context.Context, p pairing.Payment) (Evidence, error) {
+	const operation = "Evidence"
+	if err := d.client.ready(operation); err != nil {
+		return Evidence{}, err
+	}
+	if p.Identity == "" {
+		return Evidence{}, notPaired(operation)
+	}
+	return d.client.Register(p.Identity).LastTransaction(ctx, nil)
 }

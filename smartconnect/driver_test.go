@@ -207,14 +207,16 @@ func TestDriverStartErrorsSayWhatToDo(t *testing.T) {
 
 func TestDriverAwait(t *testing.T) {
 	s := newServer(t,
+		answer(http.StatusOK, fixture(t, "poll_pending_200.json")),
 		answer(http.StatusOK, fixture(t, "poll_pending_delayed_200.json")),
+		answer(http.StatusOK, fixture(t, "poll_pending_200.json")),
 		answer(http.StatusOK, fixture(t, "poll_completed_accepted_200.json")))
 	p := payment()
 	p.Handle = pairing.Handle{TransactionID: "f363c7de-102c-4d80-a902-ed37413ca599", Token: s.transaction().PollingURL}
 	var notes []string
 	result, err := smartconnect.NewDriver(s.client(t)).Await(t.Context(), p, func(note string) { notes = append(notes, note) })
 	require.NoError(t, err)
-	require.Equal(t, []string{"taking longer than usual"}, notes)
+	require.Equal(t, []string{"taking longer than usual", "waiting for the terminal"}, notes, "that it waits at first is known")
 	require.Equal(t, tillroute.Approved, result.Outcome)
 	require.Equal(t, "6.15", result.Amount.StringFixed(2))
 	require.Equal(t, "0.15", result.Surcharge.StringFixed(2))

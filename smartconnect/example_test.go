@@ -51,7 +51,7 @@ func ExampleNew() {
 	// smartconnect: New: invalid: VendorName is missing; Currency is missing: AUD or NZD, as the terminals are set up; PollInterval is 1s: SmartConnect refuses polls that come faster than every 2s
 }
 
-func ExampleClient_Purchase() {
+func ExampleRegister_Purchase() {
 	server := vendor()
 	defer server.Close()
 	client, err := smartconnect.New(smartconnect.Config{
@@ -64,20 +64,19 @@ func ExampleClient_Purchase() {
 		return
 	}
 	ctx := context.Background()
-	registerID := tillroute.Secret("7444ae07-dc63-e49c-33e3-59a7c108cc80")
-
-	if err := client.Pair(ctx, "63247216", registerID, "Main Register", smartconnect.Contact{}); err != nil {
+	till := client.Register("7444ae07-dc63-e49c-33e3-59a7c108cc80")
+	if err := till.Pair(ctx, "63247216", "Main Register", smartconnect.Contact{Phone: "09 1234567"}); err != nil {
 		fmt.Println(err)
 		return
 	}
-	started, err := client.Purchase(ctx, registerID, decimal.RequireFromString("12.50"))
+	started, err := till.Purchase(ctx, decimal.RequireFromString("12.50"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	fmt.Printf("%+v\n", started) // Write it down now. Its polling URL is a secret.
 
-	result, err := client.Await(ctx, started, func(note string) { fmt.Println(note) })
+	result, err := client.Await(ctx, started, func(p smartconnect.Progress) { fmt.Println(p) })
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -88,7 +87,7 @@ func ExampleClient_Purchase() {
 	// approved 13.50 with a tip of 1.00
 }
 
-func ExampleClient_Purchase_unknownOutcome() {
+func ExampleRegister_Purchase_unknownOutcome() {
 	// A server that takes the payment and loses the answer.
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer server.Close()
@@ -100,7 +99,7 @@ func ExampleClient_Purchase_unknownOutcome() {
 		fmt.Println(err)
 		return
 	}
-	_, err = client.Purchase(context.Background(), "7444ae07-dc63-e49c-33e3-59a7c108cc80", decimal.NewFromInt(5))
+	_, err = client.Register("7444ae07-dc63-e49c-33e3-59a7c108cc80").Purchase(context.Background(), decimal.NewFromInt(5))
 	switch {
 	case errors.Is(err, tillroute.ErrOutcomeUnknown):
 		fmt.Println("look at the terminal, and do not send it again")
@@ -111,4 +110,85 @@ func ExampleClient_Purchase_unknownOutcome() {
 	}
 	// Output:
 	// look at the terminal, and do not send it again
+}
+
+// A lane with two terminals has a virtual register for each.
+func ExampleClient_Lane() {
+	server := vendor()
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: server.URL + "/POS",
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	lane, err := client.Lane(
+		smartconnect.Virtual{Name: "counter", ID: "7444ae07-dc63-e49c-33e3-59a7c108cc80"},
+		smartconnect.Virtual{Name: "drive-through", ID: "0d9f0b5a-0f4e-4d0c-8f3a-2f4f0a6f7f11"},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(lane.Names()) // For the cashier to choose from.
+	till, err := lane.Select("drive-through")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	started, err := till.Purchase(context.Background(), decimal.NewFromInt(5))
+	fmt.Println(started.DeviceID, err)
+	// Output:
+	// [counter drive-through]
+	// 7070714000 <nil>
+}
+
+// What is being sold goes with the transaction.
+func ExampleRegister_WithSale() {
+	server := vendor()
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD", BaseURL: server.URL + "/POS",
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	till := client.Register("7444ae07-dc63-e49c-33e3-59a7c108cc80")
+	sale := smartconnect.SaleData{
+		SaleID: "sale-1001", TotalAmount: "12.50", TotalTax: "1.63",
+		LineItems: []smartconnect.LineItem{{ProductName: "Teddy bear", Quantity: "1", UnitPrice: "12.50", UnitTax: "1.63", TotalPrice: "12.50", TotalTax: "1.63"}},
+	}
+	started, err := till.WithSale(sale).Purchase(context.Background(), decimal.RequireFromString("12.50"))
+	fmt.Println(started.Type, err)
+
+	sale.LineItems[0].UnitTax = ""
+	_, err = till.WithSale(sale).Purchase(context.Background(), decimal.RequireFromString("12.50"))
+	fmt.Println(err)
+	// Output:
+	// Card.Purchase <nil>
+	// smartconnect: Purchase: invalid: SaleData lacks LineItems[0].UnitTax
+}
+
+// A payment of the router that needs more than an amount has it in its data.
+func ExamplePaymentData() {
+	data, err := smartconnect.PaymentData{Cash: decimal.NewFromInt(20)}.Encode()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	request := pairing.Request{
+		ID:       "sale-1002",
+		Register: pairing.Register{System: "mypos", Account: "toys", ID: "till-1"},
+		Kind:     smartconnect.KindPurchasePlusCash,
+		Amount:   decimal.NewFromInt(60), // 40 for toys, 20 in cash
+		Currency: "NZD",
+		Data:     data,
+	}
+	fmt.Println(request.Kind, string(request.Data))
+	// Output:
+	// purchase-plus-cash {"smartconnect":{"cash":"20"}}
 }

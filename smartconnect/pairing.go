@@ -3,7 +3,6 @@ package smartconnect
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/tillroute/tillroute"
@@ -11,39 +10,38 @@ import (
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
-// Contact says where a register stands and whom to ask. All of it is optional.
+// Contact says where a register stands and whom to ask. All of it is optional, and what is empty is not sent.
 type Contact struct {
 	Name, Address, City, State, ZipCode, Email, Phone string
 }
 
-// Pair pairs a register with the terminal that shows code. A register that was paired with another terminal is
-// paired anew; a failed attempt changes nothing.
+// Pair pairs the register with the terminal that shows code. A register that was paired with another terminal is paired
+// anew, and that terminal released; a failed attempt changes nothing. Other registers of the terminal stay paired with it:
+// each needs a code of its own. There is no call to end a pairing: that is done at the terminal.
 //
-// The code is used as it was typed, without the spaces around it. The register ID is a name of the caller's choice
-// that has to be unique among all customers of the vendor; see the package comment on why it is a secret. The
-// register's name is shown on the terminal and is required.
+// The code is used as it was typed, without the spaces around it. The name is shown on the terminal and is required; it
+// may change.
 //
 // A code that is wrong or has expired is [pairing.ErrWrongCode]. If the reply was lost the error matches
 // [tillroute.ErrOutcomeUnknown]: pairing again with the same register ID is safe, but if the code has been used up by
-// the lost attempt it is refused as wrong although the register is paired.
+// the lost attempt it is refused as wrong although the register is paired. [Register.Status] tells whether it is.
 //
 // API reference: http://www.smartpaydev.com/reference/pairing-endpoint.html
-func (c *Client) Pair(ctx context.Context, code string, registerID tillroute.Secret, registerName string, contact Contact, opts ...tillroute.CallOption) error {
+func (r Register) Pair(ctx context.Context, code, name string, contact Contact, opts ...tillroute.CallOption) error {
 	const operation = "Pair"
-	if err := c.ready(operation); err != nil {
+	request, err := r.request(operation)
+	if err != nil {
 		return err
 	}
 	code = strings.TrimSpace(code)
 	switch {
 	case code == "":
 		return tillroute.Invalid(Provider, operation, "the pairing code is missing: type what the terminal shows")
-	case registerID == "":
-		return tillroute.Invalid(Provider, operation, "the register ID is missing")
-	case strings.TrimSpace(registerName) == "":
+	case strings.TrimSpace(name) == "":
 		return tillroute.Invalid(Provider, operation, "the register's name is missing: the terminal shows it")
 	}
-	form := c.c.identity(registerID)
-	form.Set("POSRegisterName", registerName)
+	request.Args = []string{code}
+	request.Form.Set("POSRegisterName", name)
 	for key, value := range map[string]string{
 		// The space is the vendor's.
 		"Contact Name": contact.Name,
@@ -55,15 +53,14 @@ func (c *Client) Pair(ctx context.Context, code string, registerID tillroute.Sec
 		"Phone":        contact.Phone,
 	} {
 		if value != "" {
-			form.Set(key, value)
+			request.Form.Set(key, value)
 		}
 	}
 	var answer struct {
 		Result wire.Text `json:"result"`
 	}
-	err := c.c.send.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodPut, Path: "/Pairing/{}"},
-		rest.Request{Args: []string{code}, Form: form, Secrets: []string{registerID.Reveal()}},
-		&answer, opts...)
+	err = r.client.c.send.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodPut, Path: "/Pairing/{}"},
+		request, &answer, opts...)
 	if err != nil {
 		return err
 	}
@@ -71,13 +68,4 @@ func (c *Client) Pair(ctx context.Context, code string, registerID tillroute.Sec
 		return unknown(operation, "the answer doesn't say that the register is paired: pair it again with the same register ID")
 	}
 	return nil
-}
-
-// identity returns the three names that a register proves itself with, the same in every request.
-func (c *core) identity(registerID tillroute.Secret) url.Values {
-	return url.Values{
-		"POSRegisterID":   {registerID.Reveal()},
-		"POSBusinessName": {c.config.BusinessName},
-		"POSVendorName":   {c.config.VendorName},
-	}
 }

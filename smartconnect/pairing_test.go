@@ -49,8 +49,8 @@ func requireSame(t *testing.T, want wireRequest, got request) {
 func TestPairSendsWhatTheVendorDocuments(t *testing.T) {
 	s := newServer(t, answer(http.StatusOK, fixture(t, "pairing_success_200.json")))
 	client := s.client(t)
-	require.NoError(t, client.Pair(t.Context(), " 63247216\n", registerID, "Main Register", smartconnect.Contact{}))
-	require.NoError(t, client.Pair(t.Context(), "63247216", registerID, "Main Register", smartconnect.Contact{
+	require.NoError(t, client.Register(registerID).Pair(t.Context(), " 63247216\n", "Main Register", smartconnect.Contact{}))
+	require.NoError(t, client.Register(registerID).Pair(t.Context(), "63247216", "Main Register", smartconnect.Contact{
 		Name: "John Doe", Address: "123 Example Street", City: "Auckland", State: "Auckland", ZipCode: "1010",
 		Email: "john.doe@toysshop.co.nz", Phone: "09 1234567",
 	}))
@@ -79,7 +79,7 @@ func TestPairErrors(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, test.answer)
-			err := s.client(t).Pair(t.Context(), "63247216", registerID, "Main Register", smartconnect.Contact{})
+			err := s.client(t).Register(registerID).Pair(t.Context(), "63247216", "Main Register", smartconnect.Contact{})
 			require.ErrorIs(t, err, test.is)
 			if test.unknown {
 				require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
@@ -94,11 +94,11 @@ func TestPairErrors(t *testing.T) {
 func TestPairRefusesWhatCannotWork(t *testing.T) {
 	s := newServer(t, answer(http.StatusOK, `{"result":"success"}`))
 	client := s.client(t)
-	require.ErrorIs(t, client.Pair(t.Context(), " ", registerID, "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
-	require.ErrorIs(t, client.Pair(t.Context(), "..", registerID, "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
-	require.ErrorIs(t, client.Pair(t.Context(), "1", "", "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
-	require.ErrorIs(t, client.Pair(t.Context(), "1", registerID, "", smartconnect.Contact{}), tillroute.ErrInvalid)
+	require.ErrorIs(t, client.Register(registerID).Pair(t.Context(), " ", "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
+	require.ErrorIs(t, client.Register(registerID).Pair(t.Context(), "..", "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
+	require.ErrorIs(t, client.Register("").Pair(t.Context(), "1", "Main", smartconnect.Contact{}), tillroute.ErrInvalid)
+	require.ErrorIs(t, client.Register(registerID).Pair(t.Context(), "1", "", smartconnect.Contact{}), tillroute.ErrInvalid)
 	require.Empty(t, s.got())
-	require.NoError(t, client.Pair(t.Context(), "../a b", registerID, "Main", smartconnect.Contact{}))
+	require.NoError(t, client.Register(registerID).Pair(t.Context(), "../a b", "Main", smartconnect.Contact{}))
 	require.Equal(t, "/POS/Pairing/../a b", s.got()[0].path, "a code is one escaped segment")
 }

@@ -17,20 +17,70 @@ import (
 // maxPollWait bounds the wait between two polls that the server may ask for.
 const maxPollWait = time.Minute
 
-// Poll asks once how far a transaction is. It must not be called more often than every 2 s.
+// Progress is what people should know while a transaction is under way. Its text is fit to be shown to them; there may be
+// others than those that have a name here.
+type Progress string
+
+// What is reported while a transaction is under way.
+const (
+	// Waiting transactions are on the terminal's screen, or queued for it behind those of other registers: SmartConnect
+	// doesn't say which.
+	Waiting Progress = "waiting for the terminal"
+	// Delayed terminals may have lost their power or their connection. The transaction goes on there, and its result comes
+	// when they are back.
+	Delayed Progress = "taking longer than usual"
+	// NoContact says that SmartConnect can't be asked at the moment. The transaction goes on.
+	NoContact Progress = "no contact with SmartConnect, trying on"
+)
+
+// Poll asks once how far a transaction that moves money is. It must not be called more often than every 2 s.
 //
 // An error says that this poll told nothing, and leaves the outcome of the transaction unknown. With the kinds
-// Unauthorized, Forbidden and NotFound the polling URL is dead: it never tells anything again. Any other may pass.
+// Unauthorized, Forbidden and NotFound the polling URL is dead: it never tells anything again. Any other may pass, except
+// that a transaction without a polling URL of this server, or one that moves no money, is Invalid.
 //
 // API reference: http://smartpaydev.com/reference/transaction-endpoint.html
 func (c *Client) Poll(ctx context.Context, t Transaction, opts ...tillroute.CallOption) (Status, error) {
 	const operation = "Poll"
+	if err := c.checkHandle(operation, t); err != nil {
+		return Status{}, err
+	}
+	if err := checkPayment(operation, t); err != nil {
+		return Status{}, err
+	}
+	answer, err := c.poll(ctx, t, opts)
+	if err != nil {
+		return Status{}, err
+	}
+	return c.c.status(answer, t), nil
+}
+
+// checkPayment refuses a transaction that can't be followed as a payment. What became of it is unknown.
+func checkPayment(operation string, t Transaction) error {
+	if t.Type.request() {
+		e := tillroute.Invalid(Provider, operation, "a %s moves no money: follow it with AwaitReport", t.Type)
+		e.Outcome = tillroute.Unknown
+		return e
+	}
+	return nil
+}
+
+// checkHandle refuses a transaction that can't be polled. What became of it is unknown.
+func (c *Client) checkHandle(operation string, t Transaction) error {
 	if err := c.ready(operation); err != nil {
-		return Status{}, err
+		return err
 	}
-	if err := c.c.checkHandle(operation, t); err != nil {
-		return Status{}, err
+	if err := c.c.checkPollingURL(t.PollingURL); err != nil {
+		e := tillroute.Invalid(Provider, operation, "%s", err)
+		e.Outcome = tillroute.Unknown
+		return e
 	}
+	return nil
+}
+
+// poll asks once. The polling URL must have been checked.
+func (c *Client) poll(ctx context.Context, t Transaction, opts []tillroute.CallOption) (envelope, error) {
+	const operation = "Poll"
 	var body json.RawMessage
 	err := c.c.poll.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodGet, Repeat: rest.Read},
 		// Without NoReplay a broken connection would be polled again at once, faster than the server allows.
@@ -40,23 +90,13 @@ func (c *Client) Poll(ctx context.Context, t Transaction, opts ...tillroute.Call
 			// The poll did nothing, but the transaction may have.
 			e.Outcome = tillroute.Unknown
 		}
-		return Status{}, err
+		return envelope{}, err
 	}
 	answer, err := parseEnvelope(body)
 	if err != nil {
-		return Status{}, unknown(operation, "the answer can't be understood: "+err.Error())
+		return envelope{}, unknown(operation, "the answer can't be understood: "+err.Error())
 	}
-	return c.c.status(answer, t), nil
-}
-
-// checkHandle refuses a transaction that can't be polled. What became of it is unknown.
-func (c *core) checkHandle(operation string, t Transaction) error {
-	if err := c.checkPollingURL(t.PollingURL); err != nil {
-		e := tillroute.Invalid(Provider, operation, "%s", err)
-		e.Outcome = tillroute.Unknown
-		return e
-	}
-	return nil
+	return answer, nil
 }
 
 // secretsOf returns what must not be seen of a polling URL: itself and the values of its query.
@@ -70,61 +110,83 @@ func secretsOf(pollingURL tillroute.Secret) []string {
 	return secrets
 }
 
-// Await polls until the transaction has ended, Config.PollTimeout has passed, or its polling URL is dead. In the last two
-// cases the Outcome is [tillroute.Unknown], and Reason says what to do; never Failed.
+// Await polls until a transaction that moves money has ended, Config.PollTimeout has passed, or its polling URL is dead.
+// In the last two cases the Outcome is [tillroute.Unknown], and Reason says what to do; never Failed. t remains the handle
+// to ask again with while its polling URL lives.
 //
 // It polls for the first time after Config.PollInterval, and goes on through errors that may pass. report, if it isn't
-// nil, is called with what people should know meanwhile, when it changes.
+// nil, is called with what people should know meanwhile, when it changes, by the goroutine that called Await.
 //
-// An error says that ctx has ended, or, with kind Invalid, that t has no polling URL of this server. It matches
-// [tillroute.ErrOutcomeUnknown]: the transaction goes on. Await it again with the same handle, here or in another
-// process.
-func (c *Client) Await(ctx context.Context, t Transaction, report func(note string)) (Result, error) {
+// An error says that ctx has ended, or, with kind Invalid, that t has no polling URL of this server or moves no money
+// ([Client.AwaitReport]). It matches [tillroute.ErrOutcomeUnknown]: the transaction goes on. Await it again with the same
+// handle, here or in another process.
+func (c *Client) Await(ctx context.Context, t Transaction, report func(Progress)) (Result, error) {
 	const operation = "Await"
-	if err := c.ready(operation); err != nil {
+	if err := checkPayment(operation, t); err != nil {
 		return Result{}, err
 	}
-	if err := c.c.checkHandle(operation, t); err != nil {
+	answer, why, err := c.follow(ctx, operation, t, report)
+	switch {
+	case err != nil:
 		return Result{}, err
+	case why != nil:
+		return c.c.unknown(t, why.Message), nil //nolint:nilerr // that nobody can say is an outcome.
+	default:
+		return c.c.status(answer, t).Result, nil
+	}
+}
+
+// follow polls until the transaction has ended, and returns the answer that says so. If there will be none, why says why.
+// An error says that ctx has ended or t can't be polled.
+func (c *Client) follow(ctx context.Context, operation string, t Transaction, report func(Progress)) (answer envelope, why *tillroute.Error, err error) {
+	if err := c.checkHandle(operation, t); err != nil {
+		return envelope{}, nil, err
 	}
 	end := time.Now().Add(c.c.config.PollTimeout)
-	said := ""
-	say := func(note string) {
-		if note != said && report != nil {
-			report(note)
+	var said Progress
+	say := func(p Progress) {
+		if p != said && report != nil {
+			report(p)
 		}
-		said = note
+		said = p
 	}
 	wait := c.c.pollInterval()
 	for {
 		if err := sleep(ctx, wait); err != nil {
-			return Result{}, stopped(operation, err)
+			return envelope{}, nil, stopped(operation, err)
 		}
-		status, err := c.Poll(ctx, t)
+		answer, err := c.poll(ctx, t, nil)
 		wait = c.c.pollInterval()
 		switch {
-		case err == nil && status.Done:
-			return status.Result, nil
-		case err == nil && status.Delayed:
-			say("taking longer than usual")
+		case err == nil && answer.completed():
+			return answer, nil, nil
+		case err == nil && answer.delayed():
+			say(Delayed)
 		case err == nil:
-			if said != "" {
-				say("waiting for the terminal")
-			}
+			say(Waiting)
 		case ctx.Err() != nil:
-			return Result{}, stopped(operation, ctx.Err())
+			return envelope{}, nil, stopped(operation, ctx.Err())
 		case dead(err):
-			return t.unknown("the polling URL no longer works (" + message(err) + ")"), nil
+			return envelope{}, ended(operation, err, "the polling URL no longer works ("+message(err)+")"), nil
 		default:
-			say("no contact with SmartConnect, trying on")
+			say(NoContact)
 			wait = max(wait, retryAfter(err))
 		}
 		left := time.Until(end)
 		if left < c.c.config.PollInterval {
-			return t.unknown(fmt.Sprintf("no result within %s", c.c.config.PollTimeout)), nil
+			return envelope{}, ended(operation, nil, fmt.Sprintf("no result within %s", c.c.config.PollTimeout)), nil
 		}
 		wait = min(wait, left)
 	}
+}
+
+// ended is why nothing more can be learned of a transaction: its polling URL is dead, or its time is up.
+func ended(operation string, cause error, why string) *tillroute.Error {
+	e := &tillroute.Error{System: Provider, Operation: operation, Kind: tillroute.KindTimeout, Message: why}
+	if poll, ok := errors.AsType[*tillroute.Error](cause); ok {
+		e.Kind, e.Status = poll.Kind, poll.Status
+	}
+	return e
 }
 
 // pollInterval returns the time to the next poll: a little more than the least, so that registers don't poll in step.
@@ -156,12 +218,24 @@ func stopped(operation string, cause error) error {
 	}
 }
 
-// unknown is the result of a transaction that nothing more can be learned of.
-func (t Transaction) unknown(why string) Result {
+// unknown is the result of a transaction that nothing more can be learned of. It names what a person needs to find it.
+func (c *core) unknown(t Transaction, why string) Result {
+	where, what := "the terminal", "the payment"
+	if t.DeviceID != "" {
+		where = "terminal " + t.DeviceID
+	}
+	if t.Type != "" {
+		what = "the " + string(t.Type)
+	}
+	if amount, err := tillroute.FormatAmount(t.Amount, c.config.Currency); err == nil && t.Amount.IsPositive() {
+		what += " of " + amount + " " + c.config.Currency
+	}
+	if t.ID != "" {
+		what += " (transaction " + t.ID + ")"
+	}
 	return Result{
-		TransactionID: t.ID,
-		DeviceID:      t.DeviceID,
-		Reason:        why + ": look at the terminal whether the payment went through",
+		Reason: why + ": look at " + where + " whether " + what + " went through",
+		Answer: Answer{TransactionID: t.ID, DeviceID: t.DeviceID},
 	}
 }
 

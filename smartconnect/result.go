@@ -17,20 +17,24 @@ type Result struct {
 	Outcome tillroute.Outcome
 	// Reason says why it isn't approved, or what was odd about the approval. It is written for people.
 	Reason string
-	// Amount is what was charged or refunded, surcharge and tip included. It is zero unless Outcome is Approved.
+	// Amount is what was charged, refunded or held, surcharge and tip included. It is zero unless Outcome is Approved.
 	Amount decimal.Decimal
 	// Surcharge and Tip are the parts of Amount that were added at the terminal.
 	Surcharge, Tip decimal.Decimal
-	// Receipt is the text of the receipt, about 30 columns wide, to be printed as it is.
-	Receipt string
+	// Answer is what SmartConnect said.
+	Answer
+}
 
+// Answer is what the terminal's side said about a transaction, as it came. Any of its fields may be empty.
+type Answer struct {
 	// TransactionID is the server's name for the transaction, and DeviceID the terminal's.
 	TransactionID, DeviceID string
-	// AuthID, AcquirerRef, TerminalRef, CardPAN (masked), CardType, AccountType, Merchant and Timestamp (the
-	// terminal's local time) are as they came. Any of them may be empty.
+	// Receipt is the text of the receipt, about 30 columns wide, to be printed as it is.
+	Receipt string
+	// AuthID, AcquirerRef, TerminalRef, CardPAN (masked), CardType, AccountType and Merchant are what banks know it by.
+	// Timestamp is the terminal's local time.
 	AuthID, AcquirerRef, TerminalRef, CardPAN, CardType, AccountType, Merchant, Timestamp string
-
-	// TransactionResult, Result and ResultText are as they came. ResultText may be left over from an earlier state.
+	// TransactionResult and Result say what became of it. ResultText may be left over from an earlier state.
 	TransactionResult, Result, ResultText string
 }
 
@@ -56,6 +60,7 @@ type envelope struct {
 
 	// data is nil if there is none.
 	data fields
+	body []byte
 }
 
 // parseEnvelope reads an answer. Its errors show nothing of it.
@@ -64,7 +69,7 @@ func parseEnvelope(body []byte) (envelope, error) {
 	if err != nil {
 		return envelope{}, err
 	}
-	e := envelope{fields: root}
+	e := envelope{fields: root, body: body}
 	if raw := root["data"]; len(raw) > 0 && raw[0] == '{' {
 		if e.data, err = wire.Object(raw); err != nil {
 			return envelope{}, fmt.Errorf("data: %w", err)
@@ -80,11 +85,12 @@ func (e envelope) deviceID() string {
 	return e.data.text("DeviceID")
 }
 
-// status reads an answer about t.
-func (c *core) status(e envelope, t Transaction) Status {
-	r := Result{
+// read returns what the answer says about t.
+func (e envelope) read(t Transaction) Answer {
+	a := Answer{
 		TransactionID:     e.text("transactionId"),
 		DeviceID:          e.deviceID(),
+		Receipt:           e.data.text("Receipt"),
 		AuthID:            e.data.text("AuthId"),
 		AcquirerRef:       e.data.text("AcquirerRef"),
 		TerminalRef:       e.data.text("TerminalRef"),
@@ -93,20 +99,35 @@ func (c *core) status(e envelope, t Transaction) Status {
 		AccountType:       e.data.text("AccountType"),
 		Merchant:          e.data.text("Merchant"),
 		Timestamp:         e.data.text("Timestamp"),
-		Receipt:           e.data.text("Receipt"),
 		TransactionResult: e.data.text("TransactionResult"),
 		Result:            e.data.text("Result"),
 		ResultText:        e.data.text("ResultText"),
 	}
-	if r.TransactionID == "" {
-		r.TransactionID = t.ID
+	if a.TransactionID == "" {
+		a.TransactionID = t.ID
 	}
-	if r.DeviceID == "" {
-		r.DeviceID = t.DeviceID
+	if a.DeviceID == "" {
+		a.DeviceID = t.DeviceID
 	}
-	if e.text("transactionStatus") != "COMPLETED" {
-		delayed := r.TransactionResult == "OK-DELAYED" || r.Result == "DELAYED-TRANSACTION"
-		return Status{Delayed: delayed, Result: r}
+	return a
+}
+
+func (e envelope) completed() bool { return e.text("transactionStatus") == "COMPLETED" }
+
+// delayed reports whether an answer that isn't completed says that the terminal may have lost its power or connection.
+func (e envelope) delayed() bool {
+	return e.data.text("TransactionResult") == "OK-DELAYED" || e.data.text("Result") == "DELAYED-TRANSACTION"
+}
+
+// status reads an answer about t as a payment.
+func (c *core) status(e envelope, t Transaction) Status {
+	r := Result{Answer: e.read(t)}
+	if !e.completed() {
+		return Status{Delayed: e.delayed(), Result: r}
+	}
+	if function := Type(e.data.text("Function")); function.request() {
+		r.Reason = fmt.Sprintf("the answer is that of a %s, and no payment's: look at the terminal", function)
+		return Status{Done: true, Result: r}
 	}
 	r.Outcome, r.Reason = outcome(e.data != nil, r.TransactionResult, r.Result)
 	if r.Outcome == tillroute.Approved {
@@ -119,29 +140,48 @@ func (c *core) status(e envelope, t Transaction) Status {
 // the money, Result whether the terminal did its work, which it also does when it declines. Where the two contradict
 // each other, or one isn't known, nobody can say.
 func outcome(hasData bool, transactionResult, result string) (tillroute.Outcome, string) {
-	switch transactionResult {
-	case "OK-ACCEPTED":
-		if result == "OK" {
-			return tillroute.Approved, ""
-		}
-	case "OK-DECLINED":
-		if result == "OK" {
-			return tillroute.Declined, "declined; the receipt may say why"
-		}
-	case "CANCELLED":
-		if result == "FAILED-INTERFACE" {
-			return tillroute.Failed, "the terminal is offline"
-		}
+	switch {
+	case !hasData:
+		return tillroute.Unknown, "the answer says completed and nothing else: look at the terminal"
+	case !documented(result):
+	case transactionResult == "OK-ACCEPTED" && result == "OK":
+		return tillroute.Approved, ""
+	case transactionResult == "OK-DECLINED" && result == "OK":
+		return tillroute.Declined, "declined; the receipt may say why"
+	case transactionResult == "CANCELLED" && result == "FAILED-INTERFACE":
+		return tillroute.Failed, "the terminal is offline"
+	case transactionResult == "CANCELLED":
 		return tillroute.Cancelled, "cancelled at the terminal"
-	case "OK-UNAVAILABLE":
+	case transactionResult == "OK-UNAVAILABLE":
 		return tillroute.Failed, "the service is unavailable"
-	case "FAILED", "FAILED-INTERFACE":
+	case transactionResult == "FAILED" || transactionResult == "FAILED-INTERFACE":
 		return tillroute.Failed, "the terminal reports a failure"
 	}
-	if !hasData {
-		return tillroute.Unknown, "the answer says completed and nothing else: look at the terminal"
-	}
 	return tillroute.Unknown, fmt.Sprintf("the answer says TransactionResult %.40q and Result %.40q, which is not conclusive: look at the terminal", transactionResult, result)
+}
+
+// documented reports whether the vendor's list has a Result, or it is absent.
+func documented(result string) bool {
+	switch result {
+	case "", "OK", "CANCELLED", "DELAYED-TRANSACTION", "FAILED", "FAILED-INTERFACE":
+		return true
+	default:
+		return false
+	}
+}
+
+// done says whether a completed request that moves no money was carried out. Its answer may have both results, as a
+// payment's, or Result alone.
+func (e envelope) done() (bool, string) {
+	transactionResult, result := e.data.text("TransactionResult"), e.data.text("Result")
+	switch {
+	case result == "OK" && (transactionResult == "" || transactionResult == "OK-ACCEPTED"):
+		return true, ""
+	case transactionResult == "CANCELLED" && result == "FAILED-INTERFACE":
+		return false, "the terminal is offline"
+	default:
+		return false, fmt.Sprintf("the answer says TransactionResult %.40q and Result %.40q", transactionResult, result)
+	}
 }
 
 // readAmounts reads what was charged. An approval stays one if its amount can't be read.

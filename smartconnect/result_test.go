@@ -32,6 +32,9 @@ func TestOutcomes(t *testing.T) {
 	}
 	results := []string{"OK", "CANCELLED", "DELAYED-TRANSACTION", "FAILED", "FAILED-INTERFACE", "", "NEW", "ok"}
 	want := func(transactionResult, result string) tillroute.Outcome {
+		if result == "NEW" || result == "ok" {
+			return tillroute.Unknown // Nobody knows what it says about the money.
+		}
 		switch transactionResult {
 		case "OK-ACCEPTED":
 			if result == "OK" {
@@ -220,7 +223,7 @@ func FuzzAnswer(f *testing.F) {
 			require.True(t, json.Valid(body))
 		}
 		// A payment that is answered with the same body is either taken with a polling URL, or its outcome is open.
-		started, err := client.Purchase(t.Context(), registerID, asked)
+		started, err := client.Register(registerID).Purchase(t.Context(), asked)
 		if err != nil {
 			require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 		} else {
@@ -243,7 +246,7 @@ func FuzzAmount(f *testing.F) {
 			BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "AUD", HTTP: tillroute.HTTPOptions{Transport: capture},
 		})
 		require.NoError(t, err)
-		_, err = client.Refund(t.Context(), registerID, amount)
+		_, err = client.Register(registerID).Refund(t.Context(), amount)
 		if capture.form == nil {
 			require.ErrorIs(t, err, tillroute.ErrInvalid)
 			return

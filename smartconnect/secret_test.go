@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -52,15 +53,26 @@ func TestNoSecretShows(t *testing.T) {
 			s := newServer(t, reply)
 			var config smartconnect.Config
 			client := s.client(t, func(c *smartconnect.Config) {
-				c.HTTP.Logger = logger
+				c.HTTP.Logger, c.PollTimeout = logger, 20*time.Millisecond
 				c.HTTP.Retries = -1
 				config = *c
 			})
 			driver := smartconnect.NewDriver(client)
 			show(config, client, *client, driver, *driver)
-			err := client.Pair(t.Context(), "1", registerID, "Main", smartconnect.Contact{})
+			register := client.Register(registerID)
+			lane, err := client.Lane(smartconnect.Virtual{Name: "counter", ID: registerID})
+			show(register, &register, register.WithCallback("https://till.example/done?key="+pollToken), lane, &lane, err)
+			_, err = lane.Select("another")
 			show(err)
-			transaction, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(1))
+			_, err = register.WithCallback("done?key="+pollToken).Purchase(t.Context(), decimal.NewFromInt(1))
+			show(err)
+			report, err := register.Status(t.Context(), nil)
+			show(report, err)
+			evidence, err := register.LastTransaction(t.Context(), nil)
+			show(evidence, err)
+			err = client.Register(registerID).Pair(t.Context(), "1", "Main", smartconnect.Contact{})
+			show(err)
+			transaction, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(1))
 			show(transaction, &transaction, err)
 			status, err := client.Poll(t.Context(), s.transaction())
 			show(status, err)
@@ -69,6 +81,8 @@ func TestNoSecretShows(t *testing.T) {
 			show(handle, err)
 			link, err := driver.Pair(t.Context(), pairing.PairRequest{Register: till(), Code: "1", Identity: registerID})
 			show(link, err)
+			evidence, err = driver.Evidence(t.Context(), p)
+			show(evidence, err)
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {

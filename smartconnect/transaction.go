@@ -3,11 +3,13 @@ package smartconnect
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
@@ -16,16 +18,66 @@ import (
 )
 
 // Type is what a transaction does, as the vendor names it. Types that this package has no name for work with
-// [Client.Start].
+// [Register.Start].
 type Type string
 
-// The types that this package has methods for.
+// The types that may move money.
 const (
-	CardPurchase Type = "Card.Purchase"
-	CardRefund   Type = "Card.Refund"
-
-	terminalGetStatus Type = "Terminal.GetStatus"
+	CardPurchase         Type = "Card.Purchase"
+	CardRefund           Type = "Card.Refund"
+	CardPurchasePlusCash Type = "Card.PurchasePlusCash"
+	CardCashAdvance      Type = "Card.CashAdvance"
+	CardAuthorise        Type = "Card.Authorise"
+	CardFinalise         Type = "Card.Finalise"
+	QRMerchantPurchase   Type = "QR.Merchant.Purchase"
+	QRConsumerPurchase   Type = "QR.Consumer.Purchase"
+	QRRefund             Type = "QR.Refund"
 )
+
+// The types that move none.
+const (
+	AcquirerLogon             Type = "Acquirer.Logon"
+	AcquirerSettlementInquiry Type = "Acquirer.Settlement.Inquiry"
+	AcquirerSettlementCutover Type = "Acquirer.Settlement.Cutover"
+	JournalReprintReceipt     Type = "Journal.ReprintReceipt"
+	JournalGetTransResult     Type = "Journal.GetTransResult"
+	TerminalGetStatus         Type = "Terminal.GetStatus"
+	TerminalReadCard          Type = "Terminal.ReadCard"
+)
+
+// payment reports whether the type is known to move money, if it succeeds.
+func (t Type) payment() bool {
+	switch t {
+	case CardPurchase, CardRefund, CardPurchasePlusCash, CardCashAdvance, CardAuthorise, CardFinalise,
+		QRMerchantPurchase, QRConsumerPurchase, QRRefund:
+		return true
+	default:
+		return false
+	}
+}
+
+// request reports whether the type is known to move no money, whatever its answer says.
+func (t Type) request() bool {
+	return t.question() || t == AcquirerLogon || t == AcquirerSettlementCutover
+}
+
+// question reports whether the type is known to change nothing, so that it may be asked again.
+func (t Type) question() bool {
+	switch t {
+	case AcquirerSettlementInquiry, JournalReprintReceipt, JournalGetTransResult, TerminalGetStatus, TerminalReadCard:
+		return true
+	default:
+		return false
+	}
+}
+
+// judge says of an error that it leaves nothing open, if it is one of a question.
+func (t Type) judge(err error) error {
+	if e, ok := errors.AsType[*tillroute.Error](err); ok && t.question() {
+		e.Outcome = tillroute.Failed
+	}
+	return err
+}
 
 // Transaction is one that was started, and what it takes to follow it. Write it down before waiting for it: without
 // its polling URL nobody can learn how it ended.
@@ -50,82 +102,178 @@ type Transaction struct {
 // have started it: there is no way to find out but at the terminal. It is never sent again.
 //
 // API reference: http://smartpaydev.com/reference/transaction-types.html
-func (c *Client) Purchase(ctx context.Context, registerID tillroute.Secret, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
-	return c.startTotal(ctx, "Purchase", registerID, CardPurchase, amount, opts)
+func (r Register) Purchase(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.pay(ctx, "Purchase", CardPurchase, opts, total(amount))
 }
 
 // Refund asks the register's terminal to give amount back to a card. The amount is positive. Nothing links it to an
-// earlier purchase. It works like [Client.Purchase] in every other way.
+// earlier purchase. It works like [Register.Purchase] in every other way.
 //
 // API reference: http://smartpaydev.com/reference/transaction-types.html
-func (c *Client) Refund(ctx context.Context, registerID tillroute.Secret, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
-	return c.startTotal(ctx, "Refund", registerID, CardRefund, amount, opts)
+func (r Register) Refund(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.pay(ctx, "Refund", CardRefund, opts, total(amount))
+}
+
+// PurchasePlusCash asks the register's terminal to take total from a card, of which cash is handed out at the till: total
+// includes it. A purchase of 40 with 20 in cash has a total of 60. cash is above zero and not above total. Hand it out only
+// when the transaction is approved. It works like [Register.Purchase] in every other way.
+//
+// API reference: http://smartpaydev.com/reference/transaction-types.html
+func (r Register) PurchasePlusCash(ctx context.Context, total, cash decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.pay(ctx, "PurchasePlusCash", CardPurchasePlusCash, opts, field{"AmountTotal", total}, field{"AmountCash", cash})
+}
+
+// CashAdvance asks the register's terminal to take amount from a card, all of which is handed out in cash. Hand it out only
+// when the transaction is approved. It works like [Register.Purchase] in every other way.
+//
+// API reference: http://smartpaydev.com/reference/transaction-types.html
+func (r Register) CashAdvance(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.pay(ctx, "CashAdvance", CardCashAdvance, opts, total(amount))
+}
+
+// Authorise asks the register's terminal to hold amount on a card, without taking it: [Register.Finalise] does, by the same
+// reference. A reference is required, and it is the caller's to make sure that no two open authorisations share one.
+// Approved means that the amount is held. It works like [Register.Purchase] in every other way.
+//
+// API reference: http://smartpaydev.com/reference/transaction-types.html
+func (r Register) Authorise(ctx context.Context, amount decimal.Decimal, reference string, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.payReferenced(ctx, "Authorise", CardAuthorise, field{"AmountAuth", amount}, reference, opts)
+}
+
+// Finalise asks the register's terminal to take amount of what was authorised under reference. Whether it may differ from
+// the authorised amount is between the merchant and the acquirer. It works like [Register.Purchase] in every other way.
+//
+// API reference: http://smartpaydev.com/reference/transaction-types.html
+func (r Register) Finalise(ctx context.Context, amount decimal.Decimal, reference string, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.payReferenced(ctx, "Finalise", CardFinalise, field{"AmountFinal", amount}, reference, opts)
+}
+
+// QRMerchantPurchase asks the register's terminal to show a code that the customer pays amount by, from a wallet such as
+// WeChat Pay or Alipay. It is the kind of QR purchase that the vendor prefers. It works like [Register.Purchase] in every
+// other way.
+//
+// API reference: http://smartpaydev.com/reference/transaction-types.html
+func (r Register) QRMerchantPurchase(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.pay(ctx, "QRMerchantPurchase", QRMerchantPurchase, opts, total(amount))
+}
+
+// QRConsumerPurchase asks the register's terminal to read the code that the customer shows, and to take amount. It works
+// like [Register.Purchase] in every other way.
+//
+// API reference: http://smartpaydev.com/reference/transaction-types.html
+func (r Register) QRConsumerPurchase(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.pay(ctx, "QRConsumerPurchase", QRConsumerPurchase, opts, total(amount))
+}
+
+// QRRefund asks the register's terminal to give amount back to a wallet. The amount is positive. It works like
+// [Register.Purchase] in every other way.
+//
+// API reference: http://smartpaydev.com/reference/transaction-types.html
+func (r Register) QRRefund(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.pay(ctx, "QRRefund", QRRefund, opts, total(amount))
 }
 
 // Start begins a transaction of any type, with the fields that the type has in the vendor's reference: amounts in whole
 // cents, as text. It is for types that this package has no method for. The fields that identify the register, and the
-// mode, can't be changed. The errors are those of [Client.Purchase].
+// mode, can't be changed. The errors are those of [Register.Purchase].
+//
+// Follow what moves money with [Client.Await], and everything else with [Client.AwaitReport].
 //
 // API reference: http://smartpaydev.com/reference/transaction-endpoint.html
-func (c *Client) Start(ctx context.Context, registerID tillroute.Secret, kind Type, fields url.Values, opts ...tillroute.CallOption) (Transaction, error) {
-	return c.start(ctx, "Start", registerID, kind, fields, opts)
+func (r Register) Start(ctx context.Context, kind Type, fields url.Values, opts ...tillroute.CallOption) (Transaction, error) {
+	return r.start(ctx, "Start", kind, fields, opts)
 }
 
-// startTotal starts a transaction that has one amount, AmountTotal.
-func (c *Client) startTotal(ctx context.Context, operation string, registerID tillroute.Secret, kind Type, amount decimal.Decimal, opts []tillroute.CallOption) (Transaction, error) {
-	if err := c.ready(operation); err != nil {
+// field is an amount of a transaction and the vendor's name for it.
+type field struct {
+	name   string
+	amount decimal.Decimal
+}
+
+func total(amount decimal.Decimal) field { return field{"AmountTotal", amount} }
+
+// pay starts a transaction of these amounts. The first is what is asked for, and includes the others.
+func (r Register) pay(ctx context.Context, operation string, kind Type, opts []tillroute.CallOption, amounts ...field) (Transaction, error) {
+	return r.payWith(ctx, operation, kind, url.Values{}, opts, amounts...)
+}
+
+// payReferenced starts a transaction that is found again by a reference.
+func (r Register) payReferenced(ctx context.Context, operation string, kind Type, amount field, reference string, opts []tillroute.CallOption) (Transaction, error) {
+	switch {
+	case strings.TrimSpace(reference) == "":
+		return Transaction{}, tillroute.Invalid(Provider, operation, "the reference is missing: an authorisation is finalised by it")
+	case !utf8.ValidString(reference):
+		return Transaction{}, tillroute.Invalid(Provider, operation, "the reference is not valid UTF-8")
+	}
+	return r.payWith(ctx, operation, kind, url.Values{"TransactionReference": {reference}}, opts, amount)
+}
+
+func (r Register) payWith(ctx context.Context, operation string, kind Type, fields url.Values, opts []tillroute.CallOption, amounts ...field) (Transaction, error) {
+	if r.form == nil {
+		return r.start(ctx, operation, kind, nil, nil) // It says what is wrong.
+	}
+	if err := r.client.ready(operation); err != nil {
 		return Transaction{}, err
 	}
-	cents, err := c.c.cents(operation, amount)
+	var most int64
+	for i, f := range amounts {
+		cents, err := r.client.c.cents(operation, f.amount)
+		if err != nil {
+			return Transaction{}, err
+		}
+		if i == 0 {
+			most = cents
+		}
+		if cents > most {
+			return Transaction{}, tillroute.Invalid(Provider, operation, "the cash is more than the total, which includes it")
+		}
+		fields.Set(f.name, strconv.FormatInt(cents, 10))
+	}
+	t, err := r.start(ctx, operation, kind, fields, opts)
 	if err != nil {
 		return Transaction{}, err
 	}
-	t, err := c.start(ctx, operation, registerID, kind, url.Values{"AmountTotal": {cents}}, opts)
-	if err != nil {
-		return Transaction{}, err
-	}
-	t.Amount = amount
+	t.Amount = amounts[0].amount
 	return t, nil
 }
 
 // cents returns a positive amount as it goes over the wire.
-func (c *core) cents(operation string, amount decimal.Decimal) (string, error) {
+func (c *core) cents(operation string, amount decimal.Decimal) (int64, error) {
 	cents, err := tillroute.ToMinor(amount, c.config.Currency)
 	if err != nil {
-		return "", tillroute.Invalid(Provider, operation, "%s", message(err))
+		return 0, tillroute.Invalid(Provider, operation, "%s", message(err))
 	}
 	if cents <= 0 {
-		return "", tillroute.Invalid(Provider, operation, "the amount is %s %s: it must be above zero", amount, c.config.Currency)
+		return 0, tillroute.Invalid(Provider, operation, "the amount is %s %s: it must be above zero", amount, c.config.Currency)
 	}
-	return strconv.FormatInt(cents, 10), nil
+	return cents, nil
 }
 
-func (c *Client) start(ctx context.Context, operation string, registerID tillroute.Secret, kind Type, fields url.Values, opts []tillroute.CallOption) (Transaction, error) {
-	if err := c.ready(operation); err != nil {
+func (r Register) start(ctx context.Context, operation string, kind Type, fields url.Values, opts []tillroute.CallOption) (Transaction, error) {
+	request, err := r.request(operation)
+	if err != nil {
 		return Transaction{}, err
-	}
-	if registerID == "" {
-		return Transaction{}, tillroute.Invalid(Provider, operation, "the register ID is missing")
 	}
 	if kind == "" {
 		return Transaction{}, tillroute.Invalid(Provider, operation, "the type of the transaction is missing")
 	}
 	form := url.Values{}
 	maps.Copy(form, fields)
-	maps.Copy(form, c.c.identity(registerID))
+	maps.Copy(form, request.Form)
 	// Without the mode the server keeps the request open until the terminal is done.
 	form.Set("TransactionMode", "ASYNC")
 	form.Set("TransactionType", string(kind))
+	request.Form = form
 
+	c := r.client.c
 	var body json.RawMessage
-	err := c.c.send.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodPost, Path: "/Transaction"},
-		rest.Request{Form: form, Secrets: []string{registerID.Reveal()}}, &body, opts...)
+	err = c.send.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodPost, Path: "/Transaction"}, request, &body, opts...)
 	if err != nil {
-		return Transaction{}, err
+		return Transaction{}, kind.judge(err)
 	}
 	answer, err := parseEnvelope(body)
 	if err != nil {
-		return Transaction{}, unknown(operation, "the answer can't be understood ("+err.Error()+"): look at the terminal")
+		return Transaction{}, kind.judge(unknown(operation, "the answer can't be understood ("+err.Error()+"): look at the terminal"))
 	}
 	t := Transaction{
 		ID:         answer.text("transactionId"),
@@ -133,8 +281,8 @@ func (c *Client) start(ctx context.Context, operation string, registerID tillrou
 		PollingURL: tillroute.Secret(answer.data.text("PollingUrl")),
 		DeviceID:   answer.deviceID(),
 	}
-	if err := c.c.checkPollingURL(t.PollingURL); err != nil {
-		return Transaction{}, unknown(operation, "transaction "+strconv.Quote(t.ID)+" was taken, but "+err.Error()+": look at the terminal")
+	if err := c.checkPollingURL(t.PollingURL); err != nil {
+		return Transaction{}, kind.judge(unknown(operation, "transaction "+strconv.Quote(t.ID)+" was taken, but "+err.Error()+": look at the terminal"))
 	}
 	return t, nil
 }

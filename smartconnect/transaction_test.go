@@ -2,8 +2,11 @@ package smartconnect_test
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,46 +18,140 @@ import (
 	"github.com/tillroute/tillroute/smartconnect"
 )
 
-func TestStartSendsWhatTheVendorDocuments(t *testing.T) {
-	s := newServer(t, started(t))
-	client := s.client(t)
-	five := decimal.RequireFromString("5.00")
-	total := url.Values{"AmountTotal": {"500"}}
-	ctx := t.Context()
-	calls := map[string]func() (smartconnect.Transaction, error){
-		"purchase": func() (smartconnect.Transaction, error) { return client.Purchase(ctx, registerID, five) },
-		"refund":   func() (smartconnect.Transaction, error) { return client.Refund(ctx, registerID, five) },
-		"purchase_plus_cash": func() (smartconnect.Transaction, error) {
-			return client.Start(ctx, registerID, "Card.PurchasePlusCash", url.Values{"AmountTotal": {"6000"}, "AmountCash": {"2000"}})
-		},
-		"authorise": func() (smartconnect.Transaction, error) {
-			return client.Start(ctx, registerID, "Card.Authorise", url.Values{"AmountAuth": {"10000"}, "TransactionReference": {"preauth-77"}})
-		},
-		"qr_merchant_purchase": func() (smartconnect.Transaction, error) {
-			return client.Start(ctx, registerID, "QR.Merchant.Purchase", total)
-		},
-		"terminal_get_status": func() (smartconnect.Transaction, error) {
-			return client.Start(ctx, registerID, "Terminal.GetStatus", nil)
+// calls has the method for each of the vendor's types. The methods that wait for an answer return no transaction.
+func calls(ctx context.Context, till smartconnect.Register) map[smartconnect.Type]func() (smartconnect.Transaction, error) {
+	dollars := decimal.NewFromInt
+	asked := func(ask func(context.Context, func(smartconnect.Progress), ...tillroute.CallOption) (smartconnect.Report, error)) func() (smartconnect.Transaction, error) {
+		return func() (smartconnect.Transaction, error) {
+			_, err := ask(ctx, nil)
+			return smartconnect.Transaction{}, err
+		}
+	}
+	return map[smartconnect.Type]func() (smartconnect.Transaction, error){
+		"Card.Purchase":         func() (smartconnect.Transaction, error) { return till.Purchase(ctx, dollars(5)) },
+		"Card.Refund":           func() (smartconnect.Transaction, error) { return till.Refund(ctx, dollars(5)) },
+		"Card.PurchasePlusCash": func() (smartconnect.Transaction, error) { return till.PurchasePlusCash(ctx, dollars(60), dollars(20)) },
+		"Card.CashAdvance":      func() (smartconnect.Transaction, error) { return till.CashAdvance(ctx, dollars(20)) },
+		"Card.Authorise":        func() (smartconnect.Transaction, error) { return till.Authorise(ctx, dollars(100), "preauth-77") },
+		"Card.Finalise":         func() (smartconnect.Transaction, error) { return till.Finalise(ctx, dollars(95), "preauth-77") },
+		"QR.Merchant.Purchase":  func() (smartconnect.Transaction, error) { return till.QRMerchantPurchase(ctx, dollars(5)) },
+		"QR.Consumer.Purchase":  func() (smartconnect.Transaction, error) { return till.QRConsumerPurchase(ctx, dollars(5)) },
+		"QR.Refund":             func() (smartconnect.Transaction, error) { return till.QRRefund(ctx, dollars(5)) },
+
+		"Acquirer.Logon":              asked(till.Logon),
+		"Acquirer.Settlement.Inquiry": asked(till.SettlementInquiry),
+		"Acquirer.Settlement.Cutover": asked(till.SettlementCutover),
+		"Journal.ReprintReceipt":      asked(till.ReprintReceipt),
+		"Terminal.GetStatus":          asked(till.Status),
+		"Terminal.ReadCard":           asked(till.ReadCard),
+		"Journal.GetTransResult": func() (smartconnect.Transaction, error) {
+			_, err := till.LastTransaction(ctx, nil)
+			return smartconnect.Transaction{}, err
 		},
 	}
-	want := wireRequests(t)
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
+}
+
+// vendorTypes returns the fixture with the vendor's types.
+func vendorTypes(t *testing.T) (types []struct {
+	Type      smartconnect.Type `json:"type"`
+	Financial bool              `json:"financial"`
+	Params    map[string]string `json:"params"`
+},
+) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(fixture(t, "transaction_types.json")), &types))
+	require.Len(t, types, 16)
+	return types
+}
+
+func TestStartSendsWhatTheVendorDocuments(t *testing.T) {
+	bodies := map[string]wireRequest{}
+	for _, want := range wireRequests(t) {
+		form, err := url.ParseQuery(want.Body)
+		require.NoError(t, err)
+		bodies[form.Get("TransactionType")] = want
+	}
+	for _, one := range vendorTypes(t) {
+		t.Run(string(one.Type), func(t *testing.T) {
+			s := newServer(t, started(t), answer(http.StatusOK, fixture(t, "terminal_getstatus_completed_200.json")))
+			client := s.client(t)
+			call := calls(t.Context(), client.Register(registerID))[one.Type]
+			require.NotNil(t, call, "the type has no method")
 			transaction, err := call()
 			require.NoError(t, err)
+			got := s.got()[0]
+			if want, ok := bodies[string(one.Type)]; ok {
+				requireSame(t, want, got)
+			}
+			fields := []string{"POSRegisterID", "POSBusinessName", "POSVendorName", "TransactionMode", "TransactionType"}
+			for name := range one.Params {
+				if name != "Date" { // One client sends it, in a form that nobody documents.
+					fields = append(fields, name)
+				}
+			}
+			require.ElementsMatch(t, fields, slices.Collect(maps.Keys(got.form)), "exactly the type's fields")
+			require.Equal(t, string(one.Type), got.form.Get("TransactionType"))
+			require.Equal(t, "ASYNC", got.form.Get("TransactionMode"))
+			if !one.Financial {
+				require.Len(t, s.got(), 2, "it was polled")
+				return
+			}
+			require.Len(t, s.got(), 1)
+			require.Equal(t, one.Type, transaction.Type)
 			require.Equal(t, "f363c7de-102c-4d80-a902-ed37413ca599", transaction.ID)
 			require.Equal(t, "7070714000", transaction.DeviceID)
 			require.Contains(t, transaction.PollingURL.Reveal(), pollToken)
-			got := s.got()
-			requireSame(t, want[name], got[len(got)-1])
+			asked := got.form.Get("AmountTotal") + got.form.Get("AmountAuth") + got.form.Get("AmountFinal")
+			require.Equal(t, asked, transaction.Amount.Shift(2).String())
 		})
 	}
-	require.Equal(t, url.Values{"AmountTotal": {"500"}}, total, "the caller's fields are not changed")
+}
+
+func TestStartTakesTypesThatAreNotKnownYet(t *testing.T) {
+	s := newServer(t, started(t))
+	fields := url.Values{"AmountTotal": {"500"}}
+	transaction, err := s.client(t).Register(registerID).Start(t.Context(), "Card.Tomorrow", fields)
+	require.NoError(t, err)
+	require.Equal(t, smartconnect.Type("Card.Tomorrow"), transaction.Type)
+	require.Equal(t, "Card.Tomorrow", s.got()[0].form.Get("TransactionType"))
+	require.Equal(t, "500", s.got()[0].form.Get("AmountTotal"))
+	require.Equal(t, url.Values{"AmountTotal": {"500"}}, fields, "the caller's fields are not changed")
+}
+
+func TestCashIsPartOfTheTotal(t *testing.T) {
+	s := newServer(t, started(t))
+	till := s.client(t).Register(registerID)
+	for _, test := range [][2]string{{"20", "20.01"}, {"20", "60"}, {"20", "0"}, {"20", "-5"}, {"0", "0"}, {"20", "0.001"}, {"1e2", "1e9999"}, {"1e9999", "1"}} {
+		_, err := till.PurchasePlusCash(t.Context(), decimal.RequireFromString(test[0]), decimal.RequireFromString(test[1]))
+		require.ErrorIs(t, err, tillroute.ErrInvalid, test)
+		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, test)
+	}
+	require.Empty(t, s.got())
+	started, err := till.PurchasePlusCash(t.Context(), decimal.NewFromInt(20), decimal.NewFromInt(20))
+	require.NoError(t, err)
+	require.Equal(t, "20.00", started.Amount.StringFixed(2))
+	require.Equal(t, "2000", s.got()[0].form.Get("AmountTotal"))
+	require.Equal(t, "2000", s.got()[0].form.Get("AmountCash"))
+}
+
+func TestAnAuthorisationNeedsAReference(t *testing.T) {
+	s := newServer(t, started(t))
+	till := s.client(t).Register(registerID)
+	for _, reference := range []string{"", " \t", "\xff"} {
+		_, err := till.Authorise(t.Context(), decimal.NewFromInt(5), reference)
+		require.ErrorIs(t, err, tillroute.ErrInvalid)
+		_, err = till.Finalise(t.Context(), decimal.NewFromInt(5), reference)
+		require.ErrorIs(t, err, tillroute.ErrInvalid)
+	}
+	require.Empty(t, s.got())
+	_, err := till.Finalise(t.Context(), decimal.NewFromInt(5), " Zimmer 7 & Ä ")
+	require.NoError(t, err)
+	require.Equal(t, " Zimmer 7 & Ä ", s.got()[0].form.Get("TransactionReference"), "byte by byte")
 }
 
 func TestStartKeepsIdentityAndMode(t *testing.T) {
 	s := newServer(t, started(t))
-	_, err := s.client(t).Start(t.Context(), registerID, "Card.Purchase", url.Values{
+	_, err := s.client(t).Register(registerID).Start(t.Context(), "Card.Purchase", url.Values{
 		"POSRegisterID": {"another"}, "POSVendorName": {"another"}, "TransactionMode": {"SYNC"}, "TransactionType": {"Card.Refund"},
 	})
 	require.NoError(t, err)
@@ -71,7 +168,7 @@ func TestAmountsAreExactCents(t *testing.T) {
 	}
 	for amount, cents := range tests {
 		s := newServer(t, started(t))
-		started, err := s.client(t).Purchase(t.Context(), registerID, decimal.RequireFromString(amount))
+		started, err := s.client(t).Register(registerID).Purchase(t.Context(), decimal.RequireFromString(amount))
 		require.NoError(t, err, amount)
 		require.Equal(t, cents, s.got()[0].form.Get("AmountTotal"))
 		require.True(t, decimal.RequireFromString(amount).Equal(started.Amount))
@@ -79,15 +176,15 @@ func TestAmountsAreExactCents(t *testing.T) {
 	s := newServer(t, started(t))
 	client := s.client(t)
 	for _, amount := range []string{"0", "-0.00", "-5", "0.001", "8.005", "1e400", "1e-400", "92233720368547758.08"} {
-		_, err := client.Purchase(t.Context(), registerID, decimal.RequireFromString(amount))
+		_, err := client.Register(registerID).Purchase(t.Context(), decimal.RequireFromString(amount))
 		require.ErrorIs(t, err, tillroute.ErrInvalid, amount)
 		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, amount)
-		_, err = client.Refund(t.Context(), registerID, decimal.RequireFromString(amount))
+		_, err = client.Register(registerID).Refund(t.Context(), decimal.RequireFromString(amount))
 		require.ErrorIs(t, err, tillroute.ErrInvalid, amount)
 	}
-	_, err := client.Purchase(t.Context(), "", decimal.NewFromInt(1))
+	_, err := client.Register("").Purchase(t.Context(), decimal.NewFromInt(1))
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
-	_, err = client.Start(t.Context(), registerID, "", nil)
+	_, err = client.Register(registerID).Start(t.Context(), "", nil)
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	require.Empty(t, s.got())
 }
@@ -139,7 +236,7 @@ func TestStartErrors(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, test.answer)
-			_, err := s.client(t).Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+			_, err := s.client(t).Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 			require.ErrorIs(t, err, test.is)
 			if test.unknown {
 				require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
@@ -153,7 +250,7 @@ func TestStartErrors(t *testing.T) {
 
 func TestStartNamesTheTransactionThatItLost(t *testing.T) {
 	s := newServer(t, answer(http.StatusOK, `{"transactionId":"T1","data":{"PollingUrl":"https://evil.example/?merchantAccessToken=`+pollToken+`"}}`))
-	_, err := s.client(t).Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	_, err := s.client(t).Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.ErrorContains(t, err, `"T1"`)
 	require.NotContains(t, err.Error(), "evil.example")
 	require.NotContains(t, err.Error(), pollToken)
@@ -168,13 +265,13 @@ func TestStartIsRepeatedWhenItNeverLeft(t *testing.T) {
 		HTTP: tillroute.HTTPOptions{Retries: -1},
 	})
 	require.NoError(t, err)
-	_, err = client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+	_, err = client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 	require.ErrorIs(t, err, tillroute.ErrUnavailable)
 	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, "nobody was there to take it")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = client.Purchase(ctx, registerID, decimal.NewFromInt(5))
+	_, err = client.Register(registerID).Purchase(ctx, decimal.NewFromInt(5))
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 }
@@ -202,7 +299,7 @@ func TestPollingURLMayLeadToASibling(t *testing.T) {
 				HTTP: tillroute.HTTPOptions{Transport: stub(`{"transactionId":"T1","data":{"PollingUrl":"` + test.pollingURL + `"}}`)},
 			})
 			require.NoError(t, err)
-			transaction, err := client.Purchase(t.Context(), registerID, decimal.NewFromInt(5))
+			transaction, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(5))
 			if !test.ok {
 				require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 				return

@@ -43,6 +43,7 @@ type Device struct {
 	plugged     bool
 	code        string // the pairing code on the screen, "" for none
 	codeExpires time.Time
+	refresh     bool // a code that expires unused is followed by another
 	current     *transaction
 	queue       []*transaction
 	held        []*transaction // finished, not yet uploaded
@@ -93,6 +94,7 @@ type DeviceSettings struct {
 	SurchargeCents int64 `json:"surcharge_cents"`
 	TipCents       int64 `json:"tip_cents"`
 	Busy           Busy  `json:"busy"`
+	RefreshCode    bool  `json:"refresh_code"`
 }
 
 // DeviceSettlement is the terminal's batch: purchases less refunds since the last cutover.
@@ -103,7 +105,7 @@ type DeviceSettlement struct {
 
 func (d *Device) seed() {
 	d.stopTimer()
-	d.plugged, d.code = true, ""
+	d.plugged, d.code, d.refresh = true, "", false
 	d.current, d.queue, d.held, d.served, d.last = nil, nil, nil, nil, nil
 	d.auths, d.batch, d.cutovers = map[string]int64{}, 0, 0
 	d.auto, d.autoDelay, d.slow = Manual, 0, 0
@@ -121,18 +123,43 @@ func (d *Device) ShowCode() (string, error) {
 	if !d.plugged {
 		return "", fmt.Errorf("testserver: terminal %s has no connection and gets no pairing code: plug it in", d.id)
 	}
-	n, err := rand.Int(rand.Reader, big.NewInt(90_000_000))
-	if err != nil {
-		return "", fmt.Errorf("testserver: terminal %s: %w", d.id, err)
+	if err := d.newCode(); err != nil {
+		return "", err
 	}
-	d.code = strconv.FormatInt(10_000_000+n.Int64(), 10)
-	d.codeExpires = d.cloud.engine.now().Add(d.cloud.opts.CodeTTL)
 	d.cloud.notify()
 	return d.code, nil
 }
 
+// newCode puts a new pairing code on the screen. Called with the lock held.
+func (d *Device) newCode() error {
+	n, err := rand.Int(rand.Reader, big.NewInt(90_000_000))
+	if err != nil {
+		return fmt.Errorf("testserver: terminal %s: %w", d.id, err)
+	}
+	d.code = strconv.FormatInt(10_000_000+n.Int64(), 10)
+	d.codeExpires = d.cloud.engine.now().Add(d.cloud.opts.CodeTTL)
+	return nil
+}
+
+// SetRefresh has the terminal follow a pairing code that expires unused by another, as some do, or has it stop.
+func (d *Device) SetRefresh(on bool) {
+	d.cloud.mu.Lock()
+	defer d.cloud.mu.Unlock()
+	d.refresh = on
+	d.cloud.notify()
+}
+
+// refreshCode follows a pairing code that has expired by another, if the terminal does so. Whoever looks at the code comes
+// here first. Called with the lock held.
+func (d *Device) refreshCode() {
+	if d.refresh && d.code != "" && !d.cloud.engine.now().Before(d.codeExpires) {
+		_ = d.newCode() // Or the old one stays, expired.
+	}
+}
+
 // redeem uses up a pairing code. Called with the lock held.
 func (d *Device) redeem(code string) bool {
+	d.refreshCode()
 	if d.code == "" || d.code != code || !d.cloud.engine.now().Before(d.codeExpires) {
 		return false
 	}
@@ -487,6 +514,7 @@ func (d *Device) Screen() string {
 }
 
 func (d *Device) screen() string {
+	d.refreshCode()
 	switch {
 	case d.current != nil:
 		lines := []string{strings.ToUpper(strings.ReplaceAll(d.current.typ, ".", " ")), dollars(d.current.cents), "PRESENT CARD"}
@@ -513,7 +541,7 @@ func (d *Device) State() DeviceState {
 		ID: d.id, Plugged: d.plugged, Screen: d.screen(), Registers: []PairedRegister{}, Queue: []Transaction{},
 		Settings: DeviceSettings{
 			Auto: d.auto, AutoDelayMS: d.autoDelay.Milliseconds(), SlowMS: d.slow.Milliseconds(),
-			SurchargeCents: d.surcharge, TipCents: d.tip, Busy: d.busy,
+			SurchargeCents: d.surcharge, TipCents: d.tip, Busy: d.busy, RefreshCode: d.refresh,
 		},
 		Settlement: DeviceSettlement{Cents: d.batch, Cutovers: d.cutovers},
 	}

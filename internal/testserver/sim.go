@@ -267,6 +267,7 @@ func (s *Systems) simSmartConnect(handle func(string, simCall)) {
 	handle("POST "+terminal+"/slow", act(simSlow))
 	handle("POST "+terminal+"/extras", act(simExtras))
 	handle("POST "+terminal+"/busy", act(simBusy))
+	handle("POST "+terminal+"/refresh-code", act(simRefreshCode))
 
 	handle("GET /smartconnect/charges", func(r *http.Request) (any, error) {
 		charges := []Charge{}
@@ -379,6 +380,17 @@ func simBusy(d *Device, r *http.Request) error {
 	default:
 		return refuse(http.StatusBadRequest, "mode is %q, must be queue or refuse", body.Mode)
 	}
+}
+
+func simRefreshCode(d *Device, r *http.Request) error {
+	var body struct {
+		On bool `json:"on"`
+	}
+	if err := readBody(r, &body); err != nil {
+		return err
+	}
+	d.SetRefresh(body.On)
+	return nil
 }
 
 // simCloudSettings changes what holds for all terminals. A field that is left out stays as it is.

@@ -76,6 +76,33 @@ func TestPairingCodeIsRefreshedAndExpires(t *testing.T) {
 	require.Equal(t, "READY", device.Screen())
 }
 
+func TestPairingCodeThatExpiresIsFollowedByAnother(t *testing.T) {
+	r := newRig(t, Options{})
+	device := r.SmartConnect.Device("7070714000")
+	device.SetRefresh(true)
+	require.Equal(t, "READY", device.Screen(), "pairing begins at the terminal")
+	old, err := device.ShowCode()
+	require.NoError(t, err)
+	r.clock.move(2*time.Minute - time.Nanosecond)
+	require.Equal(t, old, device.State().PairingCode)
+	r.clock.move(time.Nanosecond)
+	require.Equal(t, http.StatusBadRequest, r.pos(http.MethodPut, "/POS/Pairing/"+old, register("r1")).status)
+	fresh := device.State().PairingCode
+	require.NotEmpty(t, fresh)
+	require.NotEqual(t, old, fresh)
+	require.Equal(t, "PAIRING CODE\n"+fresh, device.Screen())
+	require.Equal(t, http.StatusOK, r.pos(http.MethodPut, "/POS/Pairing/"+fresh, register("r1")).status)
+	r.clock.move(time.Hour)
+	require.Equal(t, "READY", device.Screen(), "once it has been used it is over")
+
+	require.Equal(t, http.StatusOK, r.do(http.MethodPost, r.base+"/_sim/smartconnect/terminals/7070714000/refresh-code", `{"on":false}`).status)
+	require.False(t, device.State().Settings.RefreshCode)
+	_, err = device.ShowCode()
+	require.NoError(t, err)
+	r.clock.move(time.Hour)
+	require.Equal(t, "PAIRING CODE EXPIRED", device.Screen())
+}
+
 func TestRePairingReplacesOnlyOnSuccess(t *testing.T) {
 	r := newRig(t, Options{})
 	first, second := r.SmartConnect.Device("7070714000"), r.SmartConnect.Device("7070714001")

@@ -66,6 +66,7 @@ type savedDevice struct {
 	Surcharge   int64            `json:"surcharge"`
 	Tip         int64            `json:"tip"`
 	Busy        Busy             `json:"busy"`
+	Refresh     bool             `json:"refresh"`
 }
 
 // state is what the file holds. Called with the lock held.
@@ -89,7 +90,7 @@ func (s *SmartConnect) state() smartconnectState {
 			ID: d.id, Plugged: d.plugged, Code: d.code, CodeExpires: d.codeExpires,
 			Current: d.current.savedID(), Queue: savedIDs(d.queue), Held: savedIDs(d.held), Served: savedIDs(d.served), Last: d.last.savedID(),
 			Auths: d.auths, Batch: d.batch, Cutovers: d.cutovers, Auto: d.auto, AutoDelay: d.autoDelay, AutoDue: d.autoDue,
-			Slow: d.slow, Surcharge: d.surcharge, Tip: d.tip, Busy: d.busy,
+			Slow: d.slow, Surcharge: d.surcharge, Tip: d.tip, Busy: d.busy, Refresh: d.refresh,
 		})
 	}
 	return state
@@ -175,6 +176,7 @@ func (s *SmartConnect) restore(state smartconnectState) error {
 		}
 		d.auto, d.autoDelay, d.autoDue = saved.Auto, saved.AutoDelay, saved.AutoDue
 		d.slow, d.surcharge, d.tip, d.busy = saved.Slow, saved.Surcharge, saved.Tip, saved.Busy
+		d.refresh = saved.Refresh
 	}
 	s.notify()
 	return problem

@@ -206,9 +206,10 @@ func (b *books) Payment(ctx context.Context, id string) (pairing.Payment, error)
 type bench struct {
 	*Handler
 
-	t      *testing.T
-	books  *books
-	router *pairing.Router
+	t       *testing.T
+	books   *books
+	meddler *meddler
+	router  *pairing.Router
 
 	mu     sync.Mutex
 	charge map[string]chan pairing.Result
@@ -218,7 +219,8 @@ const benchStore, benchRegister = "acme", "0af7b240-0c4b-11ec-fe63-3d5a1a1bbc9e"
 
 func newBench(t *testing.T, changes ...func(*Config)) *bench {
 	t.Helper()
-	b := &bench{t: t, books: &books{Store: memstore.New(memstore.Config{})}, charge: map[string]chan pairing.Result{}}
+	m := &meddler{Store: memstore.New(memstore.Config{})}
+	b := &bench{t: t, books: &books{Store: m}, meddler: m, charge: map[string]chan pairing.Result{}}
 	var err error
 	b.router, err = pairing.New(pairing.Config{Store: b.books, Drivers: map[string]pairing.Driver{"bench": (*benchDriver)(b)}})
 	require.NoError(t, err)

@@ -17,16 +17,16 @@ import (
 )
 
 // noGrant checks that nothing of a store was stored.
-func (s *street) noGrant(t *testing.T, prefix string) {
+func (s *street) noGrant(t *testing.T) {
 	t.Helper()
-	_, err := s.store.Grant(t.Context(), xseries.System, prefix)
+	_, err := s.store.Grant(t.Context(), xseries.System, "acme")
 	require.ErrorIs(t, err, tillroute.ErrNotFound)
 }
 
 // consent begins a connection, and returns where the vendor sends the browser back to, which it doesn't follow.
-func (b *browser) consent(t *testing.T, path string) string {
+func (b *browser) consent(t *testing.T) string {
 	t.Helper()
-	begin := b.open(t, path).form(t, "/connect")
+	begin := b.open(t, "/").form(t, "/connect")
 	b.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
 		if r.URL.Path == "/lightspeed/callback" {
 			return http.ErrUseLastResponse
@@ -53,14 +53,14 @@ func TestRefusal(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, p.status)
 	require.Contains(t, p.text(), "The store did not give its consent. Nothing was stored.")
 	require.Contains(t, p.html, `href="/lightspeed/?register=`+testserver.RegisterMain+`">Connect again</a>`)
-	s.noGrant(t, "acme")
+	s.noGrant(t)
 	b.disconnected(t)
 }
 
 func TestCallbackThatIsNotThisBrowsers(t *testing.T) {
 	s := newStreet(t, nil)
 	victim, thief := s.browser(t), s.browser(t)
-	back := victim.consent(t, "/")
+	back := victim.consent(t)
 	set := func(name, value string) string {
 		u, err := url.Parse(back)
 		require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestCallbackThatIsNotThisBrowsers(t *testing.T) {
 	}
 	thief.open(t, "/")
 	begun := s.browser(t)
-	begun.consent(t, "/")
+	begun.consent(t)
 	for name, p := range map[string]page{
 		"no connection was begun":        thief.open(t, back),
 		"another connection was begun":   begun.open(t, back),
@@ -88,7 +88,7 @@ func TestCallbackThatIsNotThisBrowsers(t *testing.T) {
 		require.Contains(t, p.html, ">Connect again</a>")
 	}
 	require.Empty(t, s.acme.Requests("xseries", "POST", "/api/1.0/token"), "the code was not even tried")
-	s.noGrant(t, "acme")
+	s.noGrant(t)
 	thief.disconnected(t)
 
 	for name, p := range map[string]page{
@@ -104,7 +104,7 @@ func TestCallbackThatIsNotThisBrowsers(t *testing.T) {
 func TestReloadedCallback(t *testing.T) {
 	s := newStreet(t, nil)
 	b := s.browser(t)
-	back := b.consent(t, "/")
+	back := b.consent(t)
 	require.Equal(t, "/pair", b.open(t, back).path())
 	p := b.open(t, back)
 	require.Equal(t, http.StatusForbidden, p.status)
@@ -117,11 +117,11 @@ func TestReloadedCallback(t *testing.T) {
 func TestCodeThatIsNotAccepted(t *testing.T) {
 	s := newStreet(t, nil)
 	b := s.browser(t)
-	back := strings.Replace(b.consent(t, "/"), "code=sim-code-", "code=never-issued-", 1)
+	back := strings.Replace(b.consent(t), "code=sim-code-", "code=never-issued-", 1)
 	p := b.open(t, back)
 	require.Equal(t, http.StatusForbidden, p.status)
 	require.Contains(t, p.text(), "Lightspeed no longer accepts this consent")
-	s.noGrant(t, "acme")
+	s.noGrant(t)
 	b.disconnected(t)
 }
 
@@ -132,7 +132,7 @@ func TestLostExchange(t *testing.T) {
 	p := b.submit(t, b.open(t, "/?register="+testserver.RegisterMain).form(t, "/connect"))
 	require.Equal(t, http.StatusBadGateway, p.status)
 	require.Contains(t, p.text(), "The store could not be connected. Nothing was stored. Connect again.")
-	s.noGrant(t, "acme")
+	s.noGrant(t)
 	p = b.submit(t, b.open(t, "/?register="+testserver.RegisterMain).form(t, "/connect"))
 	require.Equal(t, "/pair", p.path())
 	require.Equal(t, testserver.RegisterMain, p.form(t, "/pair").values.Get("register"))
@@ -145,7 +145,7 @@ func TestMissingScopes(t *testing.T) {
 	p := b.submit(t, b.open(t, "/").form(t, "/connect"))
 	require.Equal(t, http.StatusForbidden, p.status)
 	require.Contains(t, p.text(), "Missing: outlets:read. Nothing was stored.")
-	s.noGrant(t, "acme")
+	s.noGrant(t)
 	b.disconnected(t)
 }
 
@@ -160,7 +160,7 @@ func TestAnothersStore(t *testing.T) {
 
 	thief := s.browser(t)
 	s.set(func() { s.consents, s.tokens = "other", "other" })
-	back := strings.Replace(thief.consent(t, "/"), "domain_prefix=other", "domain_prefix=acme", 1)
+	back := strings.Replace(thief.consent(t), "domain_prefix=other", "domain_prefix=acme", 1)
 	p := thief.open(t, back)
 	require.Equal(t, http.StatusBadGateway, p.status)
 	require.Contains(t, p.text(), "the registers of the store acme can't be read with it. Nothing was stored.")

@@ -38,20 +38,11 @@ func (m *meddler) AcceptPayment(ctx context.Context, r pairing.Request) (pairing
 	return p, err
 }
 
-// meddled returns a bench with a meddler.
-func meddled(t *testing.T) (*bench, *meddler) {
-	t.Helper()
-	b := newBench(t)
-	m := &meddler{Store: b.books.Store}
-	b.books.Store = m
-	return b, m
-}
-
 func TestAnotherPageIsFaster(t *testing.T) {
-	b, m := meddled(t)
+	b := newBench(t)
 	fast := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
 	slow := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
-	m.before = func() { b.start(fast, action{}) }
+	b.meddler.before = func() { b.start(fast, action{}) }
 	b.start(slow, action{})
 	require.NotEmpty(t, fast.payment)
 	require.Equal(t, fast.payment, slow.payment, "it is resumed at once")
@@ -59,14 +50,14 @@ func TestAnotherPageIsFaster(t *testing.T) {
 }
 
 func TestLostAnswerOfTheStore(t *testing.T) {
-	b, m := meddled(t)
+	b := newBench(t)
 	p := b.open("sale", pairing.Purchase, amount("10"), decimal.Zero)
-	m.lose = submitTries - 1
+	b.meddler.lose = submitTries - 1
 	b.start(p, action{})
 	require.NotEmpty(t, p.payment, "it is learned before the page is answered")
 
 	other := b.open("other", pairing.Purchase, amount("10"), decimal.Zero)
-	m.lose = submitTries
+	b.meddler.lose = submitTries
 	s := b.start(other, action{})
 	require.Empty(t, other.payment)
 	require.Positive(t, s.Retry)

@@ -60,7 +60,7 @@ func (l lane) Terminal() string {
 	if l.pairing == nil {
 		return ""
 	}
-	return cmp.Or(l.pairing.TerminalName, l.pairing.Terminal.Serial)
+	return cmp.Or(l.pairing.TerminalName, "Terminal "+l.pairing.Terminal.Serial)
 }
 
 // Since returns when the register was paired.

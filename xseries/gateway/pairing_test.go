@@ -211,7 +211,7 @@ func (s *street) hides(t *testing.T, text, where string) {
 	secrets := []string{
 		s.config.OAuth.ClientSecret.Reveal(), streetKey, "sim-access-", "sim-refresh-", "sim-code-",
 	}
-	ctx := context.Background() //nolint:usetesting // it is called at the end of tests, too.
+	ctx := context.Background()
 	for _, prefix := range []string{"acme", "other"} {
 		if grant, err := s.store.Grant(ctx, xseries.System, prefix); err == nil {
 			secrets = append(secrets, grant.AccessToken.Reveal(), grant.RefreshToken.Reveal())
@@ -228,9 +228,9 @@ func (s *street) hides(t *testing.T, text, where string) {
 	}
 }
 
-func (s *street) pairing(t *testing.T, prefix, register string) pairing.Pairing {
+func (s *street) pairing(t *testing.T, register string) pairing.Pairing {
 	t.Helper()
-	p, err := s.router.Pairing(t.Context(), xseries.RegisterKey(prefix, register))
+	p, err := s.router.Pairing(t.Context(), xseries.RegisterKey("acme", register))
 	require.NoError(t, err)
 	return p
 }
@@ -342,14 +342,11 @@ func (b *browser) open(t *testing.T, path string) page {
 	return b.do(t, request)
 }
 
-func (b *browser) submit(t *testing.T, f form, header ...string) page {
+func (b *browser) submit(t *testing.T, f form) page {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.street.site.URL+f.action, strings.NewReader(f.values.Encode()))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for i := 0; i+1 < len(header); i += 2 {
-		request.Header.Set(header[i], header[i+1])
-	}
 	return b.do(t, request)
 }
 
@@ -407,11 +404,11 @@ func TestPairWithAProvidersCode(t *testing.T) {
 	require.Equal(t, http.StatusOK, p.status)
 	require.Equal(t, "/paired", p.path())
 	require.Contains(t, p.text(), "Main Outlet – Main Register is ready to take payments")
-	require.Contains(t, p.text(), "It uses the terminal 7070714001")
+	require.Contains(t, p.text(), "It uses Terminal 7070714001.")
 	require.Contains(t, p.text(), "Setup > Payment Types > Credit Card")
 	require.Contains(t, p.html, `<code class="copy">`+s.handler.GatewayURL()+`</code>`)
 
-	paired := s.pairing(t, "acme", testserver.RegisterMain)
+	paired := s.pairing(t, testserver.RegisterMain)
 	require.Equal(t, pairing.Terminal{Provider: smartconnect.Provider, Serial: "7070714001"}, paired.Terminal)
 	require.Equal(t, "Main Outlet – Main Register", paired.RegisterName)
 	require.NotEmpty(t, paired.Identity)
@@ -421,10 +418,10 @@ func TestPairWithAProvidersCode(t *testing.T) {
 
 	p = b.open(t, "/")
 	require.Equal(t, "/terminals", p.path(), "who is connected needs no welcome")
-	require.Regexp(t, `Main Outlet – Main Register 7070714001 paired \d+ \w+ \d+, \d+:\d+ UTC Change Unpair`, p.text())
+	require.Regexp(t, `Main Outlet – Main Register Terminal 7070714001 paired \d+ \w+ \d+, \d+:\d+ UTC Change Unpair`, p.text())
 	require.Contains(t, p.text(), "Second Outlet – Second Register No terminal Pair")
 	require.Equal(t, "/pair", b.open(t, "/?register="+testserver.RegisterSecond).path())
-	require.Contains(t, b.open(t, "/pair").text(), "Main Outlet – Main Register (paired with 7070714001)")
+	require.Contains(t, b.open(t, "/pair").text(), "Main Outlet – Main Register (paired with Terminal 7070714001)")
 }
 
 func TestPairWithOurCode(t *testing.T) {
@@ -434,14 +431,14 @@ func TestPairWithOurCode(t *testing.T) {
 	code := s.issue(t, "T-1", "Counter")
 	p := b.pair(t, testserver.RegisterSydney, " "+strings.ToLower(code)+" ")
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Contains(t, p.text(), "Sydney – Main Register is ready to take payments It uses the terminal Counter.")
-	require.Equal(t, "T-1", s.pairing(t, "acme", testserver.RegisterSydney).Terminal.Serial)
+	require.Contains(t, p.text(), "Sydney – Main Register is ready to take payments It uses Counter.")
+	require.Equal(t, "T-1", s.pairing(t, testserver.RegisterSydney).Terminal.Serial)
 
 	// A virtual register: a second one for the same terminal.
 	p = b.pair(t, testserver.RegisterSecond, s.issue(t, "T-1", "Counter"))
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Equal(t, "T-1", s.pairing(t, "acme", testserver.RegisterSydney).Terminal.Serial)
-	require.Equal(t, "T-1", s.pairing(t, "acme", testserver.RegisterSecond).Terminal.Serial)
+	require.Equal(t, "T-1", s.pairing(t, testserver.RegisterSydney).Terminal.Serial)
+	require.Equal(t, "T-1", s.pairing(t, testserver.RegisterSecond).Terminal.Serial)
 	require.Contains(t, b.open(t, "/terminals").text(), "Several registers may share one terminal")
 }
 
@@ -477,17 +474,17 @@ func TestPairWithASerialNumber(t *testing.T) {
 
 	p = b.submit(t, f.with("code", "ACME-1"))
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Contains(t, p.text(), "It uses the terminal ACME-1")
+	require.Contains(t, p.text(), "It uses Terminal ACME-1.")
 
 	p = b.submit(t, f.with("code", "ACME-1"))
 	require.Equal(t, "/paired", p.path(), "it is paired like that already: there is nothing to ask")
-	require.Equal(t, int64(1), s.pairing(t, "acme", testserver.RegisterMain).Version)
+	require.Equal(t, int64(1), s.pairing(t, testserver.RegisterMain).Version)
 
 	p = b.submit(t, f.with("code", "ACME-2"))
-	require.Contains(t, p.text(), "is paired with ACME-1. It will use the terminal with the serial number ACME-2 instead.")
+	require.Contains(t, p.text(), "is paired with Terminal ACME-1. It will use the terminal with the serial number ACME-2 instead.")
 	p = b.submit(t, p.form(t, "/pair"))
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Equal(t, "ACME-2", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial)
+	require.Equal(t, "ACME-2", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
 
 	p = b.open(t, "/pair")
 	require.Contains(t, p.text(), "Use the serial number instead")
@@ -622,7 +619,7 @@ func TestReplaceATerminal(t *testing.T) {
 	ask := b.pair(t, testserver.RegisterMain, code)
 	require.Equal(t, http.StatusOK, ask.status)
 	require.Contains(t, ask.text(), "Main Outlet – Main Register is paired with Terminal 123. It will use the terminal that shows the code "+code+" instead.")
-	require.Equal(t, "T-1", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial, "nothing changes before the merchant has confirmed")
+	require.Equal(t, "T-1", s.pairing(t, testserver.RegisterMain).Terminal.Serial, "nothing changes before the merchant has confirmed")
 	confirm := ask.form(t, "/pair")
 
 	// Meanwhile somebody else pairs the register with another.
@@ -633,12 +630,12 @@ func TestReplaceATerminal(t *testing.T) {
 	require.NoError(t, err)
 	ask = b.submit(t, confirm)
 	require.Contains(t, ask.text(), "The pairing has changed since you looked. Main Outlet – Main Register is paired with Door.")
-	require.Equal(t, "T-3", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial)
+	require.Equal(t, "T-3", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
 
 	p := b.submit(t, ask.form(t, "/pair"))
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Contains(t, p.text(), "It uses the terminal Window")
-	require.Equal(t, "T-2", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial)
+	require.Contains(t, p.text(), "It uses Window.")
+	require.Equal(t, "T-2", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
 
 	p = b.submit(t, ask.form(t, "/pair"))
 	require.Contains(t, p.text(), "The pairing has changed since you looked.", "the same form again confirms nothing")
@@ -647,7 +644,7 @@ func TestReplaceATerminal(t *testing.T) {
 	p = b.submit(t, ask.form(t, "/pair"))
 	require.Equal(t, http.StatusUnprocessableEntity, p.status)
 	require.Contains(t, p.text(), "No terminal shows this code")
-	require.Equal(t, "T-2", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial, "a failed attempt changes nothing")
+	require.Equal(t, "T-2", s.pairing(t, testserver.RegisterMain).Terminal.Serial, "a failed attempt changes nothing")
 }
 
 func TestConfirmedAndUnpairedMeanwhile(t *testing.T) {
@@ -658,7 +655,7 @@ func TestConfirmedAndUnpairedMeanwhile(t *testing.T) {
 	ask := b.pair(t, testserver.RegisterMain, s.issue(t, "T-2", ""))
 	require.NoError(t, s.router.Unpair(t.Context(), xseries.RegisterKey("acme", testserver.RegisterMain)))
 	require.Equal(t, "/paired", b.submit(t, ask.form(t, "/pair")).path(), "there is nothing left to replace")
-	require.Equal(t, "T-2", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial)
+	require.Equal(t, "T-2", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
 }
 
 func TestNamesAreText(t *testing.T) {
@@ -680,11 +677,11 @@ func TestNamesAreText(t *testing.T) {
 		require.Contains(t, html.UnescapeString(p.html), label)
 		require.Contains(t, html.UnescapeString(p.html), "<script>2")
 	}
-	require.Equal(t, label+` "`, s.pairing(t, "acme", testserver.RegisterMain).RegisterName, "what can't be kept is a space")
+	require.Equal(t, label+` "`, s.pairing(t, testserver.RegisterMain).RegisterName, "what can't be kept is a space")
 
 	p := b.pair(t, testserver.RegisterThird, s.issue(t, "T-3", ""))
 	require.Equal(t, "/paired", p.path(), p.text())
-	require.Len(t, []rune(s.pairing(t, "acme", testserver.RegisterThird).RegisterName), 200)
+	require.Len(t, []rune(s.pairing(t, testserver.RegisterThird).RegisterName), 200)
 }
 
 func TestTwoStores(t *testing.T) {
@@ -696,7 +693,7 @@ func TestTwoStores(t *testing.T) {
 	// The simulated stores have registers of the same IDs, as nobody's stores do.
 	require.Equal(t, "/paired", acme.pair(t, testserver.RegisterMain, s.issue(t, "T-1", "Acme's terminal")).path())
 	require.Equal(t, "/paired", other.pair(t, testserver.RegisterSecond, s.issue(t, "T-2", "The other one's")).path())
-	require.Equal(t, "T-1", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial)
+	require.Equal(t, "T-1", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
 	s.notPaired(t, "other", testserver.RegisterMain)
 	s.notPaired(t, "acme", testserver.RegisterSecond)
 
@@ -711,7 +708,7 @@ func TestTwoStores(t *testing.T) {
 	require.Equal(t, "/terminals", other.open(t, "/unpair?register="+testserver.RegisterMain).path())
 	p := other.submit(t, other.open(t, "/unpair?register="+testserver.RegisterSecond).form(t, "/unpair").with("register", testserver.RegisterMain))
 	require.Equal(t, "/terminals", p.path())
-	require.Equal(t, "T-1", s.pairing(t, "acme", testserver.RegisterMain).Terminal.Serial)
+	require.Equal(t, "T-1", s.pairing(t, testserver.RegisterMain).Terminal.Serial)
 }
 
 // TestManyPairings has more pairings than one page of the list, of more than one store and system.
@@ -733,7 +730,7 @@ func TestManyPairings(t *testing.T) {
 	b := s.browser(t)
 	b.connect(t)
 	text := b.open(t, "/terminals").text()
-	require.Equal(t, 250, strings.Count(text, "The store no longer has this register. T-acme "))
+	require.Equal(t, 250, strings.Count(text, "The store no longer has this register. Terminal T-acme "))
 	require.NotContains(t, text, "T-acme-2")
 	require.NotContains(t, text, "T-aaa")
 	require.NotContains(t, text, "T-zseries")
@@ -746,14 +743,14 @@ func TestUnpair(t *testing.T) {
 	require.Equal(t, "/paired", b.pair(t, testserver.RegisterMain, s.issue(t, "T-1", "Counter")).path())
 	p := b.open(t, "/unpair?register="+testserver.RegisterMain)
 	require.Contains(t, p.text(), "Unpair Main Outlet – Main Register? Main Outlet – Main Register is paired with Counter.")
-	s.pairing(t, "acme", testserver.RegisterMain)
+	s.pairing(t, testserver.RegisterMain)
 	confirm := p.form(t, "/unpair")
 
 	ask := b.pair(t, testserver.RegisterMain, s.issue(t, "T-2", "Window"))
 	require.Equal(t, "/paired", b.submit(t, ask.form(t, "/pair")).path())
 	p = b.submit(t, confirm)
 	require.Contains(t, p.text(), "The pairing has changed since you looked. Main Outlet – Main Register is paired with Window.")
-	s.pairing(t, "acme", testserver.RegisterMain)
+	s.pairing(t, testserver.RegisterMain)
 
 	p = b.submit(t, p.form(t, "/unpair"))
 	require.Equal(t, "/terminals", p.path())
@@ -774,7 +771,7 @@ func TestUnpairARegisterThatIsGone(t *testing.T) {
 	b.connect(t)
 	require.NotContains(t, b.open(t, "/pair").text(), "Old Register")
 	p := b.open(t, "/terminals")
-	require.Regexp(t, `Main Outlet – Old Register The store no longer has this register. T-9 paired [^U]+ UTC Unpair`, p.text())
+	require.Regexp(t, `Main Outlet – Old Register The store no longer has this register. Terminal T-9 paired [^U]+ UTC Unpair`, p.text())
 	require.Equal(t, "/terminals", b.open(t, "/paired?register="+registerGone).path(), "it is not ready for anything")
 	p = b.submit(t, b.open(t, "/unpair?register="+registerGone).form(t, "/unpair"))
 	require.Equal(t, "/terminals", p.path())

@@ -93,7 +93,7 @@ func (h *Handler) endSession(w http.ResponseWriter) { h.setCookie(w, sessionCook
 
 // setCookie sets one of the pages' cookies, or takes it away if ttl is negative.
 func (h *Handler) setCookie(w http.ResponseWriter, name, value string, ttl time.Duration) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is left out on a loopback address alone, see Config.URL.
 		Name: name, Value: value, MaxAge: int(ttl / time.Second), Path: cmp.Or(h.base.Path, "/"),
 		// Lax, because the vendor's consent page sends the browser back here.
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: h.base.Scheme == "https",

@@ -53,7 +53,7 @@ func (s site) post(t *testing.T, path, cookie string, form url.Values) *httptest
 func (s site) do(t *testing.T, r *http.Request, cookie string) *httptest.ResponseRecorder {
 	t.Helper()
 	if cookie != "" {
-		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: cookie}) //nolint:gosec // it is a browser's.
+		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: cookie})
 	}
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
@@ -116,9 +116,9 @@ func TestASessionEnds(t *testing.T) {
 	s := newSite(t, siteURL, siteKey)
 	synctest.Test(t, func(t *testing.T) {
 		cookie := s.sealed(session{ID: "mine", Store: "acme"})
-		time.Sleep(sessionTTL - time.Second) //nolint:forbidigo // the clock is synctest's.
+		time.Sleep(sessionTTL - time.Second)
 		require.Equal(t, reached, s.get(t, "/terminals", cookie).Code)
-		time.Sleep(time.Second) //nolint:forbidigo // the clock is synctest's.
+		time.Sleep(time.Second)
 		require.Equal(t, http.StatusSeeOther, s.get(t, "/terminals", cookie).Code)
 	})
 }
@@ -140,7 +140,7 @@ func TestFormsAreTheSessions(t *testing.T) {
 			w := s.post(t, path, s.sealed(of), url.Values{"form": {token}, "register": {"R"}})
 			require.Equal(t, http.StatusForbidden, w.Code, "%s on %s", name, path)
 			require.Contains(t, w.Body.String(), "This page is out of date.", "%s on %s", name, path)
-			require.Empty(t, w.Result().Cookies(), "%s on %s", name, path) //nolint:bodyclose // it is a recorder's.
+			require.Empty(t, w.Result().Cookies(), "%s on %s", name, path)
 		}
 	}
 	require.Equal(t, http.StatusForbidden, s.post(t, "/connect", "", url.Values{"form": {s.formToken(session{})}}).Code,
@@ -184,7 +184,7 @@ func TestGETChangesNothing(t *testing.T) {
 	for _, path := range []string{"/connect", "/leave"} {
 		w := s.get(t, path, cookie)
 		require.Equal(t, http.StatusNotFound, w.Code)
-		require.Empty(t, w.Result().Cookies()) //nolint:bodyclose // it is a recorder's.
+		require.Empty(t, w.Result().Cookies())
 	}
 }
 
@@ -236,7 +236,7 @@ func TestCookies(t *testing.T) {
 // only returns the one cookie that an answer sets.
 func only(t *testing.T, w *httptest.ResponseRecorder, name string) *http.Cookie {
 	t.Helper()
-	cookies := w.Result().Cookies() //nolint:bodyclose // it is a recorder's.
+	cookies := w.Result().Cookies()
 	require.Len(t, cookies, 1)
 	require.Equal(t, name, cookies[0].Name)
 	return cookies[0]
@@ -251,10 +251,10 @@ func TestTwoTabs(t *testing.T) {
 	at, err := url.Parse(s.url("/"))
 	require.NoError(t, err)
 	first := s.get(t, "/", "")
-	jar.SetCookies(at, first.Result().Cookies()) //nolint:bodyclose // it is a recorder's.
+	jar.SetCookies(at, first.Result().Cookies())
 	cookie := jar.Cookies(at)[0].Value
 	second := s.get(t, "/", cookie)
-	require.Empty(t, second.Result().Cookies()) //nolint:bodyclose // it is a recorder's.
+	require.Empty(t, second.Result().Cookies())
 	of, err := open[session](s.keys, forSession, cookie)
 	require.NoError(t, err)
 	w := s.post(t, "/connect", cookie, url.Values{"form": {s.formToken(of)}})
