@@ -247,7 +247,7 @@ func (v *receiver) fetch(ctx context.Context, old *rsa.PublicKey) (*rsa.PublicKe
 	flight := v.flights.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.config.Timeout)
 		defer cancel()
-		key, err := v.config.Key(ctx)
+		key, err := v.ask(ctx)
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if err != nil {
@@ -264,6 +264,16 @@ func (v *receiver) fetch(ctx context.Context, old *rsa.PublicKey) (*rsa.PublicKe
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// ask gets the key. A panic on this goroutine would end the process.
+func (v *receiver) ask(ctx context.Context) (key *rsa.PublicKey, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("asking for it panicked: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return v.config.Key(ctx)
 }
 
 // receive handles an event that is the vendor's.

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -124,6 +125,25 @@ func TestCallbacks(t *testing.T) {
 	_, err := paysera.NewCallbackHandler(paysera.CallbackConfig{MaxBody: -1})
 	for _, want := range []string{"Key", "Deliveries", "Handle", "negative"} {
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestAKeyThatCannotBeHadIsNotTheVendorsFault has Key panic, return nothing, and return a key that is too short.
+func TestAKeyThatCannotBeHadIsNotTheVendorsFault(t *testing.T) {
+	key := newKey(t)
+	for name, ask := range map[string]func() *rsa.PublicKey{
+		"panics":  func() *rsa.PublicKey { panic("no key") },
+		"none":    func() *rsa.PublicKey { return nil },
+		"another": func() *rsa.PublicKey { return &rsa.PublicKey{N: big.NewInt(15), E: 3} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, err := paysera.NewCallbackHandler(paysera.CallbackConfig{
+				Key: func(context.Context) (*rsa.PublicKey, error) { return ask(), nil }, Deliveries: memstore.New(memstore.Config{}),
+				Handle: func(context.Context, paysera.Event) error { return nil },
+			})
+			require.NoError(t, err)
+			require.Equal(t, http.StatusServiceUnavailable, post(h, reservedEvent, signEvent(t, key, reservedEvent)).Code)
+		})
 	}
 }
 

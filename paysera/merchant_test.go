@@ -753,6 +753,20 @@ func TestACallbackIsFollowedAtOnce(t *testing.T) {
 		require.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: "another"}}))
 		synctest.Wait()
 		require.Empty(t, till.bill("bill-1").Status)
+		w.mu.Lock()
+		w.transactions[key].status = "waiting"
+		before := len(w.calls)
+		w.mu.Unlock()
+		require.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: key}}))
+		time.Sleep(2 * time.Minute)
+		w.mu.Lock()
+		looks := 0
+		for _, call := range w.calls[before:] {
+			looks += map[string]int{"GET transaction/" + key: 1}[call]
+		}
+		w.transactions[key].status = "reserved"
+		w.mu.Unlock()
+		require.Equal(t, 1, looks, "once for each callback")
 		require.NoError(t, m.Callback(ctx, paysera.Event{Transaction: &paysera.Transaction{Key: key}}))
 		synctest.Wait()
 		require.Equal(t, paysera.BillPaid, till.bill("bill-1").Status)

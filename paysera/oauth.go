@@ -198,7 +198,8 @@ func (o OAuth) Revoke(ctx context.Context, grant pairing.Grant) error {
 		return tillroute.Invalid(System, d.Name, "there is no access token")
 	}
 	return o.call(ctx, &d, rest.Request{
-		Query: url.Values{"access_token": {grant.AccessToken.Reveal()}}, Secrets: secretsOf(grant),
+		Query:   url.Values{"access_token": {grant.AccessToken.Reveal()}},
+		Secrets: append(secretsOf(grant), url.QueryEscape(grant.AccessToken.Reveal())),
 	}, nil)
 }
 

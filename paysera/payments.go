@@ -86,7 +86,7 @@ func (p *Payment) UnmarshalJSON(data []byte) error {
 			Status wire.Text `json:"status"`
 		}] `json:"password"`
 	}
-	if number := strings.TrimSpace(string(data)); number != "" && strings.Trim(number, "0123456789") == "" {
+	if number := wire.Scalar(data); number != "" && strings.Trim(number, "0123456789") == "" {
 		// Only named.
 		var id wire.Int
 		_ = id.UnmarshalJSON(data)

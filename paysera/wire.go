@@ -39,8 +39,9 @@ func (l *list[T]) UnmarshalJSON(data []byte) error {
 	}
 	for _, item := range items {
 		var value T
-		if err := json.Unmarshal(item, &value); err != nil {
-			return err
+		if json.Unmarshal(item, &value) != nil {
+			var none T
+			value = none
 		}
 		*l = append(*l, value)
 	}
