@@ -911,6 +911,22 @@ func TestInvariantAPageThatIsMissingEndsNoBill(t *testing.T) {
 	})
 }
 
+// TestInvariantAPageThatIsMissingLeavesABillToBePaid is the same with a bill that nobody has paid yet, and somebody may.
+func TestInvariantAPageThatIsMissingLeavesABillToBePaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, till := newWallet(t), newTill()
+		w.pays = false
+		w.checkIn(1, "TABLE1")
+		m := merchant(t, w, till)
+		run(t, m, 20*time.Second)
+		w.status = func(string) int { return http.StatusNotFound }
+		b, err := m.Withdraw(t.Context(), till.bill("bill-1"))
+		require.ErrorIs(t, err, tillroute.ErrNotFound)
+		require.Empty(t, b.Status)
+		require.Empty(t, till.bill("bill-1").Status)
+	})
+}
+
 // TestInvariantMoneyThatMayHaveBeenTakenIsNotGone has the server forget a transaction that may have been confirmed.
 func TestInvariantMoneyThatMayHaveBeenTakenIsNotGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
