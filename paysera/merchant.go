@@ -284,8 +284,8 @@ func (m *Merchant) Withdraw(ctx context.Context, b Bill) (Bill, error) {
 
 // notWithdrawn returns the error of a bill of which nobody knows whether it can still be paid.
 func notWithdrawn(b Bill, cause error) error {
-	if e, ok := errors.AsType[*tillroute.Error](cause); ok {
-		return e
+	if _, ok := errors.AsType[*tillroute.Error](cause); ok {
+		return cause
 	}
 	e := &tillroute.Error{
 		System: System, Operation: "Merchant.Withdraw", Err: cause,

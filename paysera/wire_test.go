@@ -2,6 +2,7 @@ package paysera_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestOneOddElementHidesNoOthers(t *testing.T) {
 func TestRevokeShowsNoToken(t *testing.T) {
 	app := paysera.OAuth{ClientID: "id", ClientSecret: "secret-of-the-app", HTTP: tillroute.HTTPOptions{
 		Retries: -1, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			return nil, errorText("can't send " + r.URL.String() + " " + r.Header.Get("Authorization"))
+			return nil, errors.New("can't send " + r.URL.String() + " " + r.Header.Get("Authorization"))
 		}),
 	}}
 	err := app.Revoke(t.Context(), pairing.Grant{AccessToken: "access+token/with=signs"})
@@ -40,7 +41,3 @@ func TestRevokeShowsNoToken(t *testing.T) {
 	require.NotContains(t, err.Error(), "access+token/with=signs")
 	require.NotContains(t, err.Error(), "access%2Btoken%2Fwith%3Dsigns")
 }
-
-type errorText string
-
-func (e errorText) Error() string { return string(e) }
