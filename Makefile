@@ -1,5 +1,5 @@
 # Every target runs what its name says; CI runs .ci/run.
-.PHONY: help test race lint fmt tidy bench fuzz gateway tour simulators ci vuln
+.PHONY: help test race lint fmt tidy bench fuzz gateway cafe tour simulators ci vuln
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ fuzz: ## run each fuzz target for half a minute
 
 gateway: ## serve a till, two terminals and the gateway between them
 	go run ./examples/gateway
+
+cafe: ## serve a café whose guests pay with the Paysera wallet
+	go run ./examples/cafe
 
 tour: ## walk a payment from a register to a terminal and back
 	go run ./examples/tour

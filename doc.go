@@ -7,7 +7,8 @@
 //     and hands each of them to its terminal at most once;
 //   - [github.com/tillroute/tillroute/xseries] is a client for Lightspeed Retail X-Series;
 //   - [github.com/tillroute/tillroute/smartconnect] is a client for Smartpay SmartConnect, and a driver that moves
-//     money on its terminals.
+//     money on its terminals;
+//   - [github.com/tillroute/tillroute/paysera] is a client for the Paysera Wallet, whose spots are registers.
 //
 // # Errors
 //

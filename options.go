@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/tillroute/tillroute/internal/operation"
@@ -56,6 +57,8 @@ func Operation(ctx context.Context) string { return operation.Name(ctx) }
 type Call struct {
 	// Header is added to the request.
 	Header http.Header
+	// Query is added to the query of the request's URL.
+	Query url.Values
 	// Response, if set, is filled with what the server answered, on success and on error.
 	Response *Response
 }
@@ -70,6 +73,17 @@ func WithHeader(key, value string) CallOption {
 			c.Header = http.Header{}
 		}
 		c.Header.Add(key, value)
+	}
+}
+
+// WithQuery adds a parameter to the query of the request's URL, such as one that this module doesn't know yet. It can't
+// replace a parameter that the client sets itself.
+func WithQuery(key, value string) CallOption {
+	return func(c *Call) {
+		if c.Query == nil {
+			c.Query = url.Values{}
+		}
+		c.Query.Add(key, value)
 	}
 }
 

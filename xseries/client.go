@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/grants"
 	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/pairing"
 )
@@ -97,8 +98,17 @@ func New(config Config) (*Client, error) {
 	}
 	c := &core{version: config.APIVersion, budget: &budget{}}
 	if config.Tokens != nil {
-		g := &grants{oauth: config.OAuth, tokens: config.Tokens, account: config.DomainPrefix}
-		c.token, c.replace = g.token, g.replace
+		keeper := grants.New(grants.Config{
+			System: System, Account: config.DomainPrefix, Tokens: config.Tokens, Refresh: config.OAuth.Refresh, Gone: ErrReconnect,
+		})
+		c.token = func(ctx context.Context) (tillroute.Secret, error) {
+			grant, err := keeper.Grant(ctx)
+			return grant.AccessToken, err
+		}
+		c.replace = func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error) {
+			grant, err := keeper.Replace(ctx, refused)
+			return grant.AccessToken, err
+		}
 	} else {
 		c.token = func(context.Context) (tillroute.Secret, error) { return config.AccessToken, nil }
 	}
@@ -254,7 +264,7 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 	}
 	token, err := c.token(ctx)
 	if err != nil {
-		return noToken(d.Name, "no request was sent for want of an access token", err)
+		return grants.NoToken(System, d.Name, "no request was sent for want of an access token", err)
 	}
 	used := &credential{token}
 	d.Path = "/api/" + c.version + d.Path
@@ -291,7 +301,7 @@ func (c *core) renew(ctx context.Context, _ *http.Request) (bool, error) {
 	}
 	token, err := c.replace(ctx, used.token)
 	if err != nil {
-		return false, noToken(strings.TrimPrefix(tillroute.Operation(ctx), System+"."), "the access token was refused and can't be renewed", err)
+		return false, grants.NoToken(System, strings.TrimPrefix(tillroute.Operation(ctx), System+"."), "the access token was refused and can't be renewed", err)
 	}
 	used.token = token
 	return true, nil

@@ -203,7 +203,7 @@ func TestTheStateOutlivesTheProcess(t *testing.T) {
 
 // TestReadmeCommandsWork runs every shell example of the README, one after the other, as the README says.
 func TestReadmeCommandsWork(t *testing.T) {
-	for _, tool := range []string{"sh", "curl", "sed"} {
+	for _, tool := range []string{"sh", "curl", "sed", "openssl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("no " + tool + " on this machine")
 		}
@@ -238,6 +238,7 @@ func TestReadmeCommandsWork(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", commands).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), `"TransactionResult":"OK-ACCEPTED"`)
+	require.Contains(t, string(out), `"amount":"3.5","asked":"3.5"`, "Paysera's charge")
 	require.NotContains(t, string(out), `"error":`)
 	cancel()
 	require.NoError(t, <-stopped)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tillroute/tillroute/internal/testserver"
+	"github.com/tillroute/tillroute/pairing"
 )
 
 // step is one thing that the tour did, and whether it had the effect that it should have.
@@ -32,6 +33,8 @@ type tour struct {
 
 	systems *testserver.Systems
 	shop    *shop
+	// elsewhere are the payments of other shops at the terminals.
+	elsewhere []pairing.Payment
 }
 
 // take walks through all scenes. The error is for what keeps the tour from being taken at all; what a step found
@@ -43,9 +46,10 @@ func (t *tour) take(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 
-	// The simulated world has its own pace: terminals answer at once, and may be asked often.
+	// The simulated world has its own pace: terminals answer at once, and all may be asked often.
 	t.systems = testserver.New(testserver.Options{
 		SmartConnect: testserver.SmartConnectOptions{MinPoll: pollInterval / 2},
+		Paysera:      testserver.PayseraOptions{RateLimit: -1},
 	})
 	listener, err := t.systems.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
@@ -71,6 +75,7 @@ func (t *tour) take(ctx context.Context) error {
 	t.connect(ctx)
 	t.pair(ctx)
 	t.pay(ctx)
+	t.wallet(ctx)
 	t.restart(ctx)
 	t.audit(ctx)
 	return nil

@@ -88,6 +88,9 @@ type Config struct {
 	// Renew is called after a 401 with the request that was refused; if it returns true the call is made once more.
 	// Optional.
 	Renew func(ctx context.Context, refused *http.Request) (bool, error)
+	// Correct is asked, twice at most for a call, with the error of any other answer that refuses it (4xx but 408) whether
+	// what the answer complains of was put right: the clock, say. If it returns true the call is made once more. Optional.
+	Correct func(ctx context.Context, refused *tillroute.Error) (bool, error)
 	// NoRedirects has even redirects of reads within a host refused. Others always are.
 	NoRedirects bool
 	// Explain refines the error of an answer whose status isn't 2xx. Optional.
@@ -216,6 +219,7 @@ func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts
 		}
 	}
 	s := &call{op: op, secrets: r.Secrets, anonymous: r.Anonymous, noReplay: r.NoReplay}
+	r.Query = merge(r.Query, options.Query)
 	request, err := c.newRequest(ctx, s, r, options.Header)
 	if err != nil {
 		return c.fail(s, &tillroute.Error{Kind: tillroute.KindInvalid, Message: err.Error(), Outcome: tillroute.Failed})
@@ -317,6 +321,16 @@ func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http
 	return request, nil
 }
 
+// merge returns the query with what it doesn't have of more. It changes neither.
+func merge(query, more url.Values) url.Values {
+	if len(more) == 0 {
+		return query
+	}
+	merged := maps.Clone(more)
+	maps.Copy(merged, query)
+	return merged
+}
+
 // checkHeader refuses what can't be sent. The transport would too, in a way that leaves open whether it was sent.
 func checkHeader(header http.Header) error {
 	for key, values := range header {
@@ -351,8 +365,31 @@ func fill(path string, args []string) (string, error) {
 	return b.String(), nil
 }
 
-// send makes the call, and once more if its credentials were refused and could be renewed.
+// maxCorrections is how often something may be put right within a call.
+const maxCorrections = 2
+
+// send makes the call, and again if what it was refused for could be put right.
 func (c *Client) send(request *http.Request, s *call) (tillroute.Response, error) {
+	answer, err := c.renewing(request, s)
+	for range maxCorrections {
+		e, ok := errors.AsType[*tillroute.Error](err)
+		if !ok || c.config.Correct == nil || s.anonymous || !refused(answer.Status) {
+			break
+		}
+		again, correctErr := c.config.Correct(request.Context(), e)
+		if correctErr != nil {
+			return answer, correctErr
+		}
+		if !again {
+			break
+		}
+		answer, err = c.renewing(request, s)
+	}
+	return answer, err
+}
+
+// renewing makes the call, and once more if its credentials were refused and could be renewed.
+func (c *Client) renewing(request *http.Request, s *call) (tillroute.Response, error) {
 	answer, err := c.once(request, s)
 	if answer.Status != http.StatusUnauthorized || c.config.Renew == nil || s.anonymous {
 		return answer, err

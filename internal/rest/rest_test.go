@@ -998,3 +998,77 @@ func TestALimitBoundsRetryAfter(t *testing.T) {
 		require.Equal(t, 1, transport.sent)
 	}
 }
+
+func TestWhatWasRefusedIsCorrectedTwiceAtMost(t *testing.T) {
+	t.Parallel()
+	for refusals := range 4 {
+		asked, corrections := 0, 0
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			body, _ := io.ReadAll(r.Body)
+			if asked <= refusals {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"error":"invalid_timestamp","error_description":"Timestamp is in future"}`)
+				return
+			}
+			_, _ = w.Write(body)
+		}, func(config *rest.Config) {
+			config.Correct = func(_ context.Context, refused *tillroute.Error) (bool, error) {
+				corrections++
+				if refused.Code != "invalid_timestamp" || refused.Outcome != tillroute.Failed {
+					t.Error(refused)
+				}
+				return true, nil
+			}
+		})
+		var got int
+		err := c.Do(t.Context(), &once, rest.Request{JSON: 5}, &got)
+		require.Equal(t, refusals <= 2, err == nil, "%d refusals: %v", refusals, err)
+		require.Equal(t, min(refusals, 2), corrections)
+		require.Equal(t, min(refusals, 2)+1, asked)
+	}
+}
+
+func TestCorrectingIsForRefusalsAlone(t *testing.T) {
+	t.Parallel()
+	status := 0
+	wrong := errors.New("no way to put it right")
+	answer := func() (bool, error) { return false, nil }
+	corrections := 0
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }, func(config *rest.Config) {
+		config.HTTP.Retries = -1
+		config.Correct = func(context.Context, *tillroute.Error) (bool, error) {
+			corrections++
+			return answer()
+		}
+	})
+	for _, status = range []int{http.StatusFound, http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway} {
+		require.Error(t, c.Do(t.Context(), &once, rest.Request{}, nil))
+	}
+	require.Zero(t, corrections, "nobody knows whether it was carried out")
+	status = http.StatusBadRequest
+	require.ErrorIs(t, c.Do(t.Context(), &once, rest.Request{}, nil), tillroute.ErrInvalid)
+	require.Error(t, c.Do(t.Context(), &once, rest.Request{Anonymous: true}, nil))
+	require.Equal(t, 1, corrections, "an anonymous request has nothing to put right")
+	answer = func() (bool, error) { return false, wrong }
+	require.ErrorIs(t, c.Do(t.Context(), &once, rest.Request{}, nil), wrong)
+	status = http.StatusOK
+	require.NoError(t, c.Do(t.Context(), &once, rest.Request{}, nil))
+	require.Equal(t, 2, corrections)
+}
+
+func TestQueryOfACallCantReplaceTheClients(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprintf(w, "%q", r.URL.RawQuery) }, nil)
+	query := url.Values{"status": {"waiting"}}
+	for _, option := range []struct {
+		query url.Values
+		want  string
+	}{{query, "fields=%2A%2Corders&fields=x&status=waiting"}, {nil, "fields=%2A%2Corders&fields=x&status=open"}} {
+		var got string
+		require.NoError(t, c.Do(t.Context(), &once, rest.Request{Query: option.query}, &got,
+			tillroute.WithQuery("fields", "*,orders"), tillroute.WithQuery("status", "open"), tillroute.WithQuery("fields", "x")))
+		require.Equal(t, option.want, got)
+	}
+	require.Equal(t, url.Values{"status": {"waiting"}}, query)
+}

@@ -52,6 +52,7 @@ func (s *Systems) simHandler() http.Handler {
 	handle("DELETE /faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
 	s.simSmartConnect(handle)
 	s.simXSeries(handle)
+	s.simPaysera(handle)
 	mux.Handle("/", s.serveSim(func(r *http.Request) (any, error) {
 		return nil, refuse(http.StatusNotFound, "no such call: %s %s", r.Method, r.URL.Path)
 	}))
@@ -158,9 +159,9 @@ func (s *Systems) simAddFault(r *http.Request) (any, error) {
 		return nil, err
 	}
 	switch f.System {
-	case "", xseriesName, smartconnectName:
+	case "", xseriesName, smartconnectName, payseraName:
 	default:
-		return nil, refuse(http.StatusBadRequest, "system is %q, must be xseries, smartconnect or empty for any", f.System)
+		return nil, refuse(http.StatusBadRequest, "system is %q, must be xseries, smartconnect, paysera or empty for any", f.System)
 	}
 	fault, err := f.fault()
 	if err != nil {

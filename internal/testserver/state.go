@@ -38,6 +38,7 @@ type stateFile struct {
 	Version      int             `json:"version"`
 	XSeries      json.RawMessage `json:"xseries"`
 	SmartConnect json.RawMessage `json:"smartconnect"`
+	Paysera      json.RawMessage `json:"paysera"`
 }
 
 // keeper writes the state of the systems into a file.
@@ -69,7 +70,7 @@ func (k *keeper) put(part *json.RawMessage, state any) {
 // write replaces the file in one step, so that a process that dies at any moment leaves the old one or the new one.
 // It is not synced to the disk: the end of a process loses nothing, the end of the machine may.
 func (k *keeper) write() error {
-	if k.file.XSeries == nil || k.file.SmartConnect == nil {
+	if k.file.XSeries == nil || k.file.SmartConnect == nil || k.file.Paysera == nil {
 		return nil // still loading
 	}
 	raw, err := json.Marshal(k.file)
@@ -119,6 +120,7 @@ func (s *Systems) Load() error {
 	k.file = stateFile{Format: stateFormat, Version: stateVersion}
 	keep(&s.XSeries.mu, func() { k.put(&k.file.XSeries, s.XSeries.state()) })
 	keep(&s.SmartConnect.mu, func() { k.put(&k.file.SmartConnect, s.SmartConnect.state()) })
+	keep(&s.Paysera.mu, func() { k.put(&k.file.Paysera, s.Paysera.state()) })
 	s.SmartConnect.resume()
 	return k.failed()
 }
@@ -150,11 +152,22 @@ func (s *Systems) restore(raw []byte) error {
 	if err := decodeState(file.SmartConnect, &c); err != nil {
 		return fmt.Errorf("smartconnect: %w", err)
 	}
+	var p *payseraState // nil in a file of a program that did not have it: it begins fresh
+	if file.Paysera != nil {
+		if err := decodeState(file.Paysera, &p); err != nil {
+			return fmt.Errorf("paysera: %w", err)
+		}
+	}
 	if err := s.XSeries.restore(x); err != nil {
 		return fmt.Errorf("xseries: %w", err)
 	}
 	if err := s.SmartConnect.restore(c); err != nil {
 		return fmt.Errorf("smartconnect: %w", err)
+	}
+	if p != nil {
+		if err := s.Paysera.restore(*p); err != nil {
+			return fmt.Errorf("paysera: %w", err)
+		}
 	}
 	return nil
 }

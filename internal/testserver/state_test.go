@@ -132,7 +132,9 @@ func differences(a, b any) []string {
 		"XSeries.engine": true, "XSeries.routes": true, "XSeries.mu": true, "XSeries.given": true, "XSeries.changed": true,
 		"delivery.sending":    true,
 		"SmartConnect.engine": true, "SmartConnect.mu": true, "SmartConnect.changed": true, "SmartConnect.closed": true,
-		"Device.timer": true,
+		"Device.timer":   true,
+		"Paysera.engine": true, "Paysera.routes": true, "Paysera.mu": true, "Paysera.given": true, "Paysera.changed": true,
+		"walletCallback.sending": true,
 	}
 	var found []string
 	type pointers struct{ a, b unsafe.Pointer }

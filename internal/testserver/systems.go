@@ -17,6 +17,7 @@ import (
 const (
 	xseriesPrefix      = "/xseries"
 	smartconnectPrefix = "/smartconnect"
+	payseraPrefix      = "/paysera"
 	simPrefix          = "/_sim"
 )
 
@@ -35,7 +36,7 @@ type Options struct {
 	// Links are beside the title, see [Systems.SetLinks].
 	Links []Link
 
-	// StateFile is a file in which the state of both systems is kept, so that a new process goes on where the last one
+	// StateFile is a file in which the state of all systems is kept, so that a new process goes on where the last one
 	// was killed: with the same credentials, sales, pairings, and what is on the terminals' screens. See [Systems.Load].
 	// Credentials and the gateway's URL that are given in the options take the place of those in the file. Faults,
 	// recorded requests and violations are not in it. It is for one process at a time. Default: none.
@@ -43,15 +44,17 @@ type Options struct {
 
 	XSeries      XSeriesOptions
 	SmartConnect SmartConnectOptions
+	Paysera      PayseraOptions
 }
 
-// Systems is all simulated systems on one address: /xseries, /smartconnect, the control API /_sim, and pages for a
+// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, the control API /_sim, and pages for a
 // person: /till, /terminals, and / with both. The engine's methods are its own.
 type Systems struct {
 	*Engine
 
 	XSeries      *XSeries
 	SmartConnect *SmartConnect
+	Paysera      *Paysera
 
 	mu        sync.Mutex
 	publicURL string
@@ -68,7 +71,9 @@ func New(opts Options) *Systems {
 	if opts.StateFile != "" {
 		e.keeper = &keeper{path: opts.StateFile}
 	}
-	s := &Systems{Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect)}
+	s := &Systems{
+		Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect), Paysera: newPaysera(e, opts.Paysera),
+	}
 	s.SetPublicURL(opts.PublicURL)
 	s.SetLinks(opts.Title, opts.Links...)
 	return s
@@ -86,6 +91,9 @@ func (s *Systems) SetPublicURL(url string) {
 	if url != "" {
 		s.SmartConnect.publicURL = url + smartconnectPrefix
 	}
+	s.Paysera.mu.Lock()
+	defer s.Paysera.mu.Unlock()
+	s.Paysera.publicURL = url
 }
 
 // PublicURL is the URL under which clients reach [Systems.Handler]; "" before it is known.
@@ -104,6 +112,7 @@ func (s *Systems) Handler() http.Handler {
 	}{
 		{xseriesPrefix, s.handler(xseriesName, xseriesPrefix, s.XSeries)},
 		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
+		{payseraPrefix, s.handler(payseraName, payseraPrefix, s.Paysera)},
 		{simPrefix, s.simHandler()},
 	}
 	pages := s.pageHandler()
@@ -118,7 +127,7 @@ func (s *Systems) Handler() http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect or /_sim", http.StatusNotFound)
+		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera or /_sim", http.StatusNotFound)
 	})
 }
 
@@ -128,6 +137,7 @@ func (s *Systems) Reset() {
 	s.forget()
 	s.XSeries.reset()
 	s.SmartConnect.reset()
+	s.Paysera.reset()
 }
 
 // Close stops what terminals would do later by themselves, and wakes who waits for them.
@@ -161,7 +171,7 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln and delivers webhooks until ctx ends, then lets the answers under way finish, for two seconds at
+// Serve answers on ln and delivers webhooks and callbacks until ctx ends, then lets the answers under way finish, for two seconds at
 // most. It returns nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
@@ -176,6 +186,7 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	delivering, endDeliveries := context.WithCancel(ctx)
 	var deliveries sync.WaitGroup
 	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
+	deliveries.Go(func() { s.Paysera.serveCallbacks(delivering) })
 	defer deliveries.Wait()
 	defer endDeliveries()
 	stopped := make(chan struct{})
@@ -238,6 +249,7 @@ func Start(tb TB, opts Options) *Systems {
 type Description struct {
 	XSeries      XSeriesDescription      `json:"xseries"`
 	SmartConnect SmartConnectDescription `json:"smartconnect"`
+	Paysera      PayseraDescription      `json:"paysera"`
 	Sim          SimDescription          `json:"sim"`
 }
 
@@ -271,6 +283,34 @@ type TerminalDescription struct {
 	SimURL string `json:"sim_url"`
 }
 
+// PayseraDescription tells how to reach the simulated Paysera Wallet: /rest/v1, /oauth/v1 and /publickey are below the
+// base URL, the pages for a user's browser below the other. At the vendor these are two hosts.
+type PayseraDescription struct {
+	BaseURL      string                   `json:"base_url"`
+	AuthURL      string                   `json:"auth_url"`
+	ClientID     string                   `json:"client_id"` // of the merchant
+	ClientSecret string                   `json:"client_secret"`
+	AppID        string                   `json:"app_id"` // of the wallet app
+	AppSecret    string                   `json:"app_secret"`
+	ProjectID    int64                    `json:"project_id"`
+	Currency     string                   `json:"currency"`
+	Locations    []PayseraPlace           `json:"locations"`
+	Users        []PayseraUserDescription `json:"users"`
+}
+
+// PayseraPlace is a location of the merchant.
+type PayseraPlace struct {
+	ID    int64  `json:"id"`
+	Title string `json:"title"`
+}
+
+// PayseraUserDescription names a user and the URL of the control API of the user's phone.
+type PayseraUserDescription struct {
+	ID       int64  `json:"id"`
+	WalletID int64  `json:"wallet_id"`
+	SimURL   string `json:"sim_url"`
+}
+
 // SimDescription tells how to reach the control API and the pages for a person.
 type SimDescription struct {
 	BaseURL string `json:"base_url"`
@@ -293,6 +333,7 @@ func (s *Systems) Describe() Description {
 		SmartConnect: SmartConnectDescription{BaseURL: base + smartconnectPrefix + "/POS", Currency: "NZD"},
 		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals"},
 	}
+	d.Paysera = s.Paysera.describe(base, sim)
 	s.SmartConnect.mu.Lock()
 	d.SmartConnect.MinPollMS = max(s.SmartConnect.minPoll, 0).Milliseconds()
 	s.SmartConnect.mu.Unlock()

@@ -1,4 +1,8 @@
-package xseries
+// Package grants keeps the OAuth grant of one account usable: it gives out the access token, and renews it.
+//
+// Refresh tokens can be used once. Of all that share a store of tokens, in one process or many, one refreshes at a time,
+// and nobody uses a new token before it is written down.
+package grants
 
 import (
 	"context"
@@ -27,12 +31,22 @@ const (
 	busyWait = 200 * time.Millisecond
 )
 
-// grants gives the access token of one store, and renews it. A refresh token can be used once: a refresh that has begun is
+// Config configures a [Keeper]. All of it is required.
+type Config struct {
+	// System and Account name the grant in Tokens.
+	System, Account string
+	Tokens          pairing.Tokens
+	// Refresh uses the grant's refresh token and returns the grant with new tokens. An error of kind Unauthorized says that
+	// the refresh token is dead.
+	Refresh func(context.Context, pairing.Grant) (pairing.Grant, error)
+	// Gone is the cause of errors about a grant that is not stored.
+	Gone error
+}
+
+// Keeper gives the access token of one account, and renews it. It is safe for concurrent use. A refresh that has begun is
 // ended and written down even if nobody waits for it any longer.
-type grants struct {
-	oauth   OAuth
-	tokens  pairing.Tokens
-	account string
+type Keeper struct {
+	config  Config
 	flights singleflight.Group
 
 	mu sync.Mutex
@@ -54,8 +68,11 @@ type refusal struct {
 	err    error
 }
 
-// token returns an access token that hasn't ended.
-func (g *grants) token(ctx context.Context) (tillroute.Secret, error) {
+// New returns a keeper. It reads nothing.
+func New(c Config) *Keeper { return &Keeper{config: c} }
+
+// Grant returns the grant with an access token that hasn't ended, as far as anybody knows.
+func (g *Keeper) Grant(ctx context.Context) (pairing.Grant, error) {
 	g.mu.Lock()
 	grant, refused := g.grant, tillroute.Secret("")
 	if time.Now().Before(g.dead.until) {
@@ -71,24 +88,24 @@ func (g *grants) token(ctx context.Context) (tillroute.Secret, error) {
 		return g.lookAgain(ctx, grant, refused)
 	}
 	if usable(grant, refused) {
-		return grant.AccessToken, nil
+		return grant, nil
 	}
-	return g.replace(ctx, refused)
+	return g.Replace(ctx, refused)
 }
 
 // lookAgain sees whether the store has the grant still, or another one. A store that can't tell is no reason not to use it.
-func (g *grants) lookAgain(ctx context.Context, grant pairing.Grant, refused tillroute.Secret) (tillroute.Secret, error) {
-	stored, err := g.tokens.Grant(ctx, System, g.account)
+func (g *Keeper) lookAgain(ctx context.Context, grant pairing.Grant, refused tillroute.Secret) (pairing.Grant, error) {
+	stored, err := g.config.Tokens.Grant(ctx, g.config.System, g.config.Account)
 	switch {
 	case errors.Is(err, tillroute.ErrNotFound):
-		return "", g.storeError(err)
+		return pairing.Grant{}, g.storeError(err)
 	case ctx.Err() != nil:
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.looked = time.Time{}
-		return grant.AccessToken, nil
+		return grant, nil
 	case err != nil:
-		return grant.AccessToken, nil
+		return grant, nil
 	}
 	g.mu.Lock()
 	now := g.grant
@@ -96,11 +113,11 @@ func (g *grants) lookAgain(ctx context.Context, grant pairing.Grant, refused til
 	switch {
 	case now.Version > stored.Version && usable(now, refused):
 		// It was renewed while we looked.
-		return now.AccessToken, nil
+		return now, nil
 	case usable(stored, refused):
 		return g.keep(stored), nil
 	default:
-		return g.replace(ctx, refused)
+		return g.Replace(ctx, refused)
 	}
 }
 
@@ -110,10 +127,10 @@ func usable(grant pairing.Grant, refused tillroute.Secret) bool {
 		(grant.Expiry.IsZero() || time.Until(grant.Expiry) > expiryMargin)
 }
 
-// replace returns an access token other than the refused one. Callers that ask for the same share the work.
-func (g *grants) replace(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error) {
+// Replace returns the grant with an access token other than the refused one. Callers that ask for the same share the work.
+func (g *Keeper) Replace(ctx context.Context, refused tillroute.Secret) (pairing.Grant, error) {
 	if err := ctx.Err(); err != nil {
-		return "", gaveUp(err)
+		return pairing.Grant{}, g.gaveUp(err)
 	}
 	flight := g.flights.DoChan(refused.Reveal(), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTime)
@@ -123,41 +140,41 @@ func (g *grants) replace(ctx context.Context, refused tillroute.Secret) (tillrou
 	select {
 	case done := <-flight:
 		if done.Err != nil {
-			return "", done.Err
+			return pairing.Grant{}, done.Err
 		}
-		token, _ := done.Val.(tillroute.Secret)
-		return token, nil
+		grant, _ := done.Val.(pairing.Grant)
+		return grant, nil
 	case <-ctx.Done():
-		return "", gaveUp(ctx.Err())
+		return pairing.Grant{}, g.gaveUp(ctx.Err())
 	}
 }
 
-func gaveUp(cause error) error {
+func (g *Keeper) gaveUp(cause error) error {
 	kind := tillroute.KindCanceled
 	if errors.Is(cause, context.DeadlineExceeded) {
 		kind = tillroute.KindTimeout
 	}
-	return &tillroute.Error{System: System, Operation: "OAuth.Refresh", Kind: kind, Outcome: tillroute.Failed, Err: cause}
+	return &tillroute.Error{System: g.config.System, Operation: "OAuth.Refresh", Kind: kind, Outcome: tillroute.Failed, Err: cause}
 }
 
 // renew takes the stored grant if it is good, and otherwise refreshes it, unless another node is at it.
-func (g *grants) renew(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error) {
+func (g *Keeper) renew(ctx context.Context, refused tillroute.Secret) (pairing.Grant, error) {
 	if err := g.saveUnsaved(ctx); err != nil {
-		return "", err
+		return pairing.Grant{}, err
 	}
 	owner := uuid.NewString()
 	for {
-		stored, err := g.tokens.Grant(ctx, System, g.account)
+		stored, err := g.config.Tokens.Grant(ctx, g.config.System, g.config.Account)
 		if err != nil {
-			return "", g.storeError(err)
+			return pairing.Grant{}, g.storeError(err)
 		}
 		if usable(stored, refused) {
 			return g.keep(stored), nil
 		}
 		if err := g.refusedBefore(stored); err != nil {
-			return "", err
+			return pairing.Grant{}, err
 		}
-		claimed, err := g.tokens.ClaimRefresh(ctx, System, g.account, owner, refreshLease)
+		claimed, err := g.config.Tokens.ClaimRefresh(ctx, g.config.System, g.config.Account, owner, refreshLease)
 		switch {
 		case err == nil && usable(claimed, refused):
 			g.release(ctx, claimed)
@@ -165,44 +182,44 @@ func (g *grants) renew(ctx context.Context, refused tillroute.Secret) (tillroute
 		case err == nil:
 			return g.refresh(ctx, claimed, refused)
 		case !errors.Is(err, tillroute.ErrBusy):
-			return "", g.storeError(err)
+			return pairing.Grant{}, g.storeError(err)
 		}
 		if err := sleep(ctx, busyWait); err != nil {
-			return "", &tillroute.Error{
-				System: System, Operation: "OAuth.Refresh", Kind: tillroute.KindBusy, Outcome: tillroute.Failed,
-				Message: "another process has been refreshing the token of " + g.account + " for too long",
+			return pairing.Grant{}, &tillroute.Error{
+				System: g.config.System, Operation: "OAuth.Refresh", Kind: tillroute.KindBusy, Outcome: tillroute.Failed,
+				Message: "another process has been refreshing the token of " + g.config.Account + " for too long",
 			}
 		}
 	}
 }
 
-func (g *grants) refresh(ctx context.Context, claimed pairing.Grant, refused tillroute.Secret) (tillroute.Secret, error) {
-	renewed, err := g.oauth.Refresh(ctx, claimed)
+func (g *Keeper) refresh(ctx context.Context, claimed pairing.Grant, refused tillroute.Secret) (pairing.Grant, error) {
+	renewed, err := g.config.Refresh(ctx, claimed)
 	if err != nil {
 		g.release(ctx, claimed)
 		g.remember(claimed, refused, err)
-		return "", err
+		return pairing.Grant{}, err
 	}
 	g.mu.Lock()
 	g.unsaved = &renewed
 	g.mu.Unlock()
 	if err := g.saveUnsaved(ctx); err != nil {
-		return "", err
+		return pairing.Grant{}, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.grant.AccessToken == refused {
-		return "", &tillroute.Error{
-			System: System, Operation: "OAuth.Refresh", Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
+		return pairing.Grant{}, &tillroute.Error{
+			System: g.config.System, Operation: "OAuth.Refresh", Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
 			Message: "the server renewed the access token with the one that it refuses",
 		}
 	}
-	return g.grant.AccessToken, nil
+	return g.grant, nil
 }
 
 // remember keeps what the server will say again, so that it isn't asked again for a while: a dead refresh token doesn't come
 // to life, and the limit on token requests is low. Another refresh token is another matter.
-func (g *grants) remember(claimed pairing.Grant, refused tillroute.Secret, err error) {
+func (g *Keeper) remember(claimed pairing.Grant, refused tillroute.Secret, err error) {
 	e, ok := errors.AsType[*tillroute.Error](err)
 	if !ok {
 		return
@@ -222,7 +239,7 @@ func (g *grants) remember(claimed pairing.Grant, refused tillroute.Secret, err e
 }
 
 // refusedBefore returns why the grant's refresh token was refused, if that was a moment ago.
-func (g *grants) refusedBefore(grant pairing.Grant) error {
+func (g *Keeper) refusedBefore(grant pairing.Grant) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if grant.RefreshToken != g.dead.refresh || !time.Now().Before(g.dead.until) {
@@ -233,16 +250,16 @@ func (g *grants) refusedBefore(grant pairing.Grant) error {
 
 // saveUnsaved stores a grant that was not stored yet, if there is one. If somebody has stored or deleted one meanwhile, that
 // is the newer state of affairs.
-func (g *grants) saveUnsaved(ctx context.Context) error {
+func (g *Keeper) saveUnsaved(ctx context.Context) error {
 	g.mu.Lock()
 	unsaved := g.unsaved
 	g.mu.Unlock()
 	if unsaved == nil {
 		return nil
 	}
-	stored, err := g.tokens.PutGrant(ctx, *unsaved, unsaved.Version)
+	stored, err := g.config.Tokens.PutGrant(ctx, *unsaved, unsaved.Version)
 	for wait := busyWait; err != nil && errors.Is(err, tillroute.ErrUnavailable) && sleep(ctx, wait) == nil; wait *= 2 {
-		stored, err = g.tokens.PutGrant(ctx, *unsaved, unsaved.Version)
+		stored, err = g.config.Tokens.PutGrant(ctx, *unsaved, unsaved.Version)
 	}
 	conflict := errors.Is(err, tillroute.ErrConflict)
 	if err != nil && !conflict {
@@ -254,7 +271,7 @@ func (g *grants) saveUnsaved(ctx context.Context) error {
 	}
 	g.mu.Unlock()
 	if conflict {
-		if stored, err = g.tokens.Grant(ctx, System, g.account); err != nil {
+		if stored, err = g.config.Tokens.Grant(ctx, g.config.System, g.config.Account); err != nil {
 			return g.storeError(err)
 		}
 	}
@@ -262,40 +279,40 @@ func (g *grants) saveUnsaved(ctx context.Context) error {
 	return nil
 }
 
-func (g *grants) keep(grant pairing.Grant) tillroute.Secret {
+func (g *Keeper) keep(grant pairing.Grant) pairing.Grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.grant, g.looked = grant, time.Now()
-	return grant.AccessToken
+	return grant
 }
 
 // forget is for a grant that is no longer stored.
-func (g *grants) forget() {
+func (g *Keeper) forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.grant = pairing.Grant{}
 }
 
 // release ends a claim early, by storing what is stored. If that fails it ends by itself.
-func (g *grants) release(ctx context.Context, claimed pairing.Grant) {
-	_, _ = g.tokens.PutGrant(ctx, claimed, claimed.Version)
+func (g *Keeper) release(ctx context.Context, claimed pairing.Grant) {
+	_, _ = g.config.Tokens.PutGrant(ctx, claimed, claimed.Version)
 }
 
 // storeError explains what kept the store of tokens from its work. A grant that isn't there is no item that wasn't found.
-func (g *grants) storeError(err error) error {
-	e := &tillroute.Error{System: System, Operation: "OAuth.Refresh", Kind: tillroute.KindUnavailable, Outcome: tillroute.Failed}
+func (g *Keeper) storeError(err error) error {
+	e := &tillroute.Error{System: g.config.System, Operation: "OAuth.Refresh", Kind: tillroute.KindUnavailable, Outcome: tillroute.Failed}
 	if errors.Is(err, tillroute.ErrNotFound) {
 		g.forget()
-		e.Kind, e.Message, e.Err = tillroute.KindUnauthorized, "there is no grant of "+g.account, ErrReconnect
+		e.Kind, e.Message, e.Err = tillroute.KindUnauthorized, "there is no grant of "+g.config.Account, g.config.Gone
 		return e
 	}
 	e.Message, e.Err = "the store of tokens failed", err
 	return e
 }
 
-// noToken is the error of a call that had no effect because there is no access token that would be accepted.
-func noToken(operation, message string, err error) error {
-	e := &tillroute.Error{System: System, Operation: operation, Outcome: tillroute.Failed, Message: message, Err: err}
+// NoToken returns the error of a call that had no effect because there is no access token that would be accepted.
+func NoToken(system, operation, message string, err error) error {
+	e := &tillroute.Error{System: system, Operation: operation, Outcome: tillroute.Failed, Message: message, Err: err}
 	if cause, ok := errors.AsType[*tillroute.Error](err); ok {
 		// Whatever became of the refresh, this call had no effect.
 		harmless := *cause

@@ -1,0 +1,137 @@
+package paysera_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/paysera"
+)
+
+func ExampleNew() {
+	client, err := paysera.New(paysera.Config{ClientID: "wkVd93h2uS", ClientSecret: "the client's secret"})
+	fmt.Println(client != nil, err)
+
+	_, err = paysera.New(paysera.Config{ClientID: "wkVd93h2uS"})
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// paysera: New: invalid: ClientSecret is missing
+}
+
+func ExampleSpotsService_All() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"spots":[{"id":15,"status":"waiting","identifier":"TABLE1",
+			"place_info":{"title":"Cool caffe","location_id":3}}],"_metadata":{"total":1,"offset":0,"limit":20}}`)
+	}))
+	defer server.Close()
+	client, err := paysera.New(paysera.Config{
+		ClientID: "wkVd93h2uS", ClientSecret: "the client's secret", BaseURL: server.URL,
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for spot, err := range client.Spots.All(context.Background(), paysera.SpotWaiting, paysera.ListOptions{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		register, ok := spot.Register()
+		fmt.Println(spot.ID, spot.Identifier, register, ok)
+	}
+	// Output:
+	// 15 TABLE1 paysera/3/TABLE1 true
+}
+
+func ExampleSigner_Sign() {
+	signer, err := paysera.NewSigner(paysera.SignerConfig{
+		ID: "wkVd93h2uS", Key: "IrdTc8uQodU7PRpLzzLTW6wqZAO6tAMU",
+		// Leave these out: they make the example come out the same each time.
+		Now:   func() time.Time { return time.Unix(1343811600, 0) },
+		Nonce: func() string { return "nQnNaSNyubfPErjRO55yaaEYo9YZfKHN" },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPut, "https://wallet.paysera.com/rest/v1/spot/1/check-in", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = signer.Sign(r, nil)
+	fmt.Println(strings.ReplaceAll(r.Header.Get("Authorization"), ", ", ",\n"), err)
+	// Output:
+	// MAC id="wkVd93h2uS",
+	// ts="1343811600",
+	// nonce="nQnNaSNyubfPErjRO55yaaEYo9YZfKHN",
+	// mac="3C/sxDllC+4px0UdbtEtTavCqB6Er8lZbIkKtWlQ92U=" <nil>
+}
+
+func ExampleNewSpotCode() {
+	code, err := paysera.NewSpotCode(3, "TABLE1")
+	fmt.Println(code, err)
+
+	code, err = paysera.ParseSpotCode("https://paysera.com/app?qr=PAYSERA*3%3ATABLE1")
+	fmt.Println(code.LocationID, code.Identifier, err)
+	// Output:
+	// PAYSERA*3:TABLE1 <nil>
+	// 3 TABLE1 <nil>
+}
+
+// café is a till that knows one table, and whose guests all have a coffee. A real one keeps its bills in a database.
+type café struct{ bills map[string]paysera.Bill }
+
+func (c *café) Spot(_ context.Context, spot paysera.Spot) (paysera.Wish, error) {
+	if spot.Identifier != "TABLE1" || spot.Status == paysera.SpotOpen {
+		return paysera.Close, nil // a code that somebody made up, or all is paid
+	}
+	if _, ok := c.bills["visit-1"]; !ok {
+		c.bills["visit-1"] = paysera.Bill{
+			Reference: "visit-1", SpotID: spot.ID, Description: "Coffee", Amount: decimal.RequireFromString("2.50"), Currency: "EUR",
+		}
+	}
+	return paysera.Leave, nil
+}
+
+func (c *café) Bills(context.Context) ([]paysera.Bill, error) {
+	var open []paysera.Bill
+	for _, bill := range c.bills {
+		if bill.Status == "" {
+			open = append(open, bill)
+		}
+	}
+	return open, nil
+}
+
+func (c *café) Save(_ context.Context, bill paysera.Bill) error {
+	c.bills[bill.Reference] = bill // a database's write is conditional, see Till
+	return nil
+}
+
+func (c *café) Reserved(context.Context, paysera.Bill, paysera.Transaction) (paysera.Decision, error) {
+	return paysera.Confirm(), nil
+}
+
+func ExampleNewMerchant() {
+	client, err := paysera.New(paysera.Config{ClientID: "wkVd93h2uS", ClientSecret: "the client's secret"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	merchant, err := paysera.NewMerchant(paysera.MerchantConfig{Client: client, Till: &café{bills: map[string]paysera.Bill{}}})
+	fmt.Println(merchant != nil, err)
+	// From here on it works: err = merchant.Run(ctx)
+
+	// Output:
+	// true <nil>
+}

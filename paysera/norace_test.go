@@ -1,0 +1,5 @@
+//go:build !race
+
+package paysera_test
+
+const raceDetector = false

@@ -1,0 +1,293 @@
+package paysera
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/rest"
+	"github.com/tillroute/tillroute/internal/wire"
+	"github.com/tillroute/tillroute/pairing"
+)
+
+// The causes of a failed connection that programs want to tell apart; ask with errors.Is.
+var (
+	// ErrRefused is a user who said no.
+	ErrRefused = errors.New("the user did not give their consent")
+	// ErrState is a callback that doesn't belong to this browser: start again.
+	ErrState = errors.New("the callback doesn't belong to the connection that was begun here")
+	// ErrReconnect is a user whose consent is gone: they have to connect again.
+	ErrReconnect = errors.New("the user's consent is gone: have them connect again")
+)
+
+const (
+	defaultAuthorizeURL = "https://www.paysera.com/frontend/oauth"
+	minState            = 8
+	macToken            = "mac"
+	macAlgorithm        = "hmac-sha-256"
+)
+
+// OAuth is an application that users give their consent to. It is safe for concurrent use as long as nobody changes it.
+type OAuth struct {
+	// ClientID and ClientSecret are the application's. Required. Token requests are signed with them.
+	ClientID     string
+	ClientSecret tillroute.Secret
+	// RedirectURL is where the user comes back to.
+	RedirectURL string
+	// Scopes are what to ask for, such as balance and email. Which ones spots need isn't documented.
+	Scopes []string
+	// AuthorizeURL is where the user is sent to. Defaults to https://www.paysera.com/frontend/oauth; another language has
+	// its name before /oauth.
+	AuthorizeURL string
+	// BaseURL is the server that issues tokens, without /oauth/v1. Defaults to [ProductionURL].
+	BaseURL string
+	// HTTP says how to talk HTTP. Without a Transport each call makes its own connection, and closes it.
+	HTTP tillroute.HTTPOptions
+	// Now and Nonce are for tests: see [SignerConfig].
+	Now   func() time.Time
+	Nonce func() string
+}
+
+// NewState returns a random state for [OAuth.AuthCodeURL]. Keep it where only this browser's session finds it.
+func NewState() string { return rand.Text() }
+
+// AuthCodeURL returns where to send the user. state is at least eight characters long, unpredictable, and bound to the user's
+// browser session: [NewState] makes one.
+//
+// API reference: https://developers.paysera.com/en/wallet/user/oauth
+func (o OAuth) AuthCodeURL(state string) (string, error) {
+	problems := o.clientProblems()
+	for _, scope := range o.Scopes {
+		if scope == "" || strings.ContainsAny(scope, " \t\r\n") {
+			problems = append(problems, fmt.Sprintf("Scopes has %q, which is not one scope", scope))
+		}
+	}
+	if u, err := url.Parse(o.RedirectURL); err != nil || !u.IsAbs() || u.Host == "" {
+		problems = append(problems, "RedirectURL is not an absolute URL")
+	}
+	target := o.AuthorizeURL
+	if target == "" {
+		target = defaultAuthorizeURL
+	}
+	if _, err := rest.ParseBaseURL(target); err != nil {
+		problems = append(problems, "AuthorizeURL: "+err.Error())
+	}
+	if len(state) < minState {
+		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least", len(state), minState))
+	}
+	if len(problems) > 0 {
+		return "", tillroute.Invalid(System, "OAuth.AuthCodeURL", "%s", strings.Join(problems, "; "))
+	}
+	query := url.Values{"response_type": {"code"}, "client_id": {o.ClientID}, "redirect_uri": {o.RedirectURL}, "state": {state}}
+	if len(o.Scopes) > 0 {
+		query.Set("scope", strings.Join(o.Scopes, " "))
+	}
+	return target + "?" + query.Encode(), nil
+}
+
+func (o OAuth) baseURL() string {
+	if o.BaseURL == "" {
+		return ProductionURL
+	}
+	return o.BaseURL
+}
+
+// clientProblems returns what keeps the application from asking for tokens.
+func (o OAuth) clientProblems() []string {
+	var problems []string
+	if o.ClientID == "" || !quotable(o.ClientID) {
+		problems = append(problems, "ClientID is missing, or has characters that can't be sent")
+	}
+	if o.ClientSecret == "" {
+		problems = append(problems, "ClientSecret is missing")
+	}
+	if _, err := rest.ParseBaseURL(o.baseURL()); err != nil {
+		problems = append(problems, "BaseURL: "+err.Error())
+	}
+	return problems
+}
+
+// Callback is what a user who consented comes back with.
+type Callback struct {
+	// Code is good for one [OAuth.Exchange].
+	Code tillroute.Secret
+}
+
+// ParseCallback reads the query of the redirect URL. wantState is the state that this browser's session began with.
+//
+// Nothing in the query can be trusted before the state has been checked; a state that is missing or another is [ErrState]. A
+// user who said no is [ErrRefused], with the vendor's word for it as Code.
+//
+// API reference: https://developers.paysera.com/en/wallet/user/oauth
+func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, error) {
+	fail := func(kind tillroute.Kind, cause error, format string, args ...any) *tillroute.Error {
+		return &tillroute.Error{
+			System: System, Operation: "OAuth.ParseCallback", Kind: kind, Outcome: tillroute.Failed, Err: cause, Message: fmt.Sprintf(format, args...),
+		}
+	}
+	if len(wantState) < minState {
+		return Callback{}, fail(tillroute.KindForbidden, ErrState, "no connection was begun in this session")
+	}
+	for _, name := range []string{"state", "code", "error"} {
+		if n := len(query[name]); n > 1 {
+			return Callback{}, fail(tillroute.KindInvalid, nil, "the query has %s %d times", name, n)
+		}
+	}
+	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(wantState)) != 1 {
+		return Callback{}, fail(tillroute.KindForbidden, ErrState, "the state is not the one that was sent")
+	}
+	if refusal := query.Get("error"); refusal != "" {
+		e := fail(tillroute.KindForbidden, ErrRefused, "%.200s", query.Get("error_description"))
+		e.Code = refusal
+		return Callback{}, e
+	}
+	if query.Get("code") == "" {
+		return Callback{}, fail(tillroute.KindInvalid, nil, "the callback has no code")
+	}
+	return Callback{Code: tillroute.Secret(query.Get("code"))}, nil
+}
+
+// Exchange turns the code of a callback into the grant of that account, which is to be kept with PutGrant of a
+// [pairing.Tokens]. account is what you know the user by. The code is used up: if the answer is lost, the error matches
+// [tillroute.ErrOutcomeUnknown] and the user has to connect again. An error that matches [ErrReconnect] says that the code was
+// not accepted.
+//
+// API reference: https://developers.paysera.com/en/wallet/user/oauth
+func (o OAuth) Exchange(ctx context.Context, callback Callback, account string) (pairing.Grant, error) {
+	const operation = "OAuth.Exchange"
+	if callback.Code == "" || account == "" {
+		return pairing.Grant{}, tillroute.Invalid(System, operation, "the code or the account is missing")
+	}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {callback.Code.Reveal()}}
+	if o.RedirectURL != "" {
+		form.Set("redirect_uri", o.RedirectURL)
+	}
+	return o.token(ctx, operation, pairing.Grant{System: System, Account: account, Scope: strings.Join(o.Scopes, " ")}, form, callback.Code)
+}
+
+// Refresh uses the grant's refresh token, and returns the grant with new tokens. Write it down before using it: the old tokens
+// may no longer work. If the answer is lost, the error matches [tillroute.ErrOutcomeUnknown], and the old refresh token may or
+// may not work. An error that matches [ErrReconnect] says that it doesn't.
+//
+// A [Client] does all of this by itself.
+//
+// API reference: https://developers.paysera.com/en/wallet/user/oauth
+func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
+	const operation = "OAuth.Refresh"
+	if grant.RefreshToken == "" {
+		return pairing.Grant{}, &tillroute.Error{
+			System: System, Operation: operation, Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
+			Message: "there is no refresh token", Err: ErrReconnect,
+		}
+	}
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {grant.RefreshToken.Reveal()}}
+	return o.token(ctx, operation, grant, form, grant.RefreshToken)
+}
+
+// Revoke ends the grant's access token at the server. Delete the grant where it is kept, too.
+func (o OAuth) Revoke(ctx context.Context, grant pairing.Grant) error {
+	d := tokenRevoke.declare()
+	if grant.AccessToken == "" {
+		return tillroute.Invalid(System, d.Name, "there is no access token")
+	}
+	return o.call(ctx, &d, rest.Request{
+		Query:   url.Values{"access_token": {grant.AccessToken.Reveal()}},
+		Secrets: append(secretsOf(grant), url.QueryEscape(grant.AccessToken.Reveal())),
+	}, nil)
+}
+
+func secretsOf(g pairing.Grant) []string {
+	return []string{g.AccessToken.Reveal(), g.RefreshToken.Reveal(), g.Extra.Reveal()}
+}
+
+// token asks for tokens and puts them into the grant. used is what the request uses up.
+func (o OAuth) token(ctx context.Context, operation string, grant pairing.Grant, form url.Values, used tillroute.Secret) (pairing.Grant, error) {
+	d := tokenAsk.declare()
+	d.Name = operation
+	var answer struct {
+		AccessToken  wire.Text `json:"access_token"`
+		RefreshToken wire.Text `json:"refresh_token"`
+		TokenType    wire.Text `json:"token_type"`
+		Key          wire.Text `json:"mac_key"`
+		Algorithm    wire.Text `json:"mac_algorithm"`
+		ExpiresIn    wire.Int  `json:"expires_in"`
+		Scope        wire.Text `json:"scope"`
+	}
+	secrets := append(secretsOf(grant), used.Reveal(), url.QueryEscape(used.Reveal()))
+	err := o.call(ctx, &d, rest.Request{Form: form, Secrets: secrets}, &answer)
+	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Code == errorCodeInvalidGrant {
+		e.Err = ErrReconnect
+	}
+	if err != nil {
+		return pairing.Grant{}, err
+	}
+	problem := ""
+	switch {
+	case answer.AccessToken == "" || !quotable(string(answer.AccessToken)):
+		problem = "the answer has no access token that can be used"
+	case !strings.EqualFold(string(answer.TokenType), macToken) || !strings.EqualFold(string(answer.Algorithm), macAlgorithm):
+		problem = "the answer has a token of another kind than MAC with hmac-sha-256"
+	case answer.Key == "":
+		problem = "the answer has no MAC key"
+	}
+	if problem != "" {
+		return pairing.Grant{}, &tillroute.Error{
+			System: System, Operation: operation, Kind: tillroute.KindDecode, Attempts: 1,
+			Message: problem + ": have the user connect again if this goes on",
+		}
+	}
+	grant.AccessToken, grant.Extra = tillroute.Secret(answer.AccessToken), tillroute.Secret(answer.Key)
+	grant.TokenType, grant.Expiry = macToken, time.Time{}
+	// A refresh token that isn't replaced stays good.
+	if answer.RefreshToken != "" {
+		grant.RefreshToken = tillroute.Secret(answer.RefreshToken)
+	}
+	if answer.Scope != "" {
+		grant.Scope = string(answer.Scope)
+	}
+	if seconds := answer.ExpiresIn; seconds > 0 && seconds < 1<<32 {
+		grant.Expiry = time.Now().Add(time.Duration(seconds) * time.Second).UTC()
+	}
+	return grant, nil
+}
+
+// call makes a call that is signed with the application's credentials.
+func (o OAuth) call(ctx context.Context, d *rest.Operation, r rest.Request, out any) error {
+	if problems := o.clientProblems(); len(problems) > 0 {
+		return tillroute.Invalid(System, d.Name, "%s", strings.Join(problems, "; "))
+	}
+	options := o.HTTP
+	if options.Transport == nil {
+		own := rest.NewTransport()
+		defer own.CloseIdleConnections()
+		options.Transport = own
+	}
+	own := credential{tillroute.Secret(o.ClientID), o.ClientSecret}
+	c := &core{credential: func(context.Context) (credential, error) { return own, nil }}
+	if err := c.connect(o.baseURL(), options, o.Now, o.Nonce); err != nil {
+		return err
+	}
+	return c.doAs(ctx, d, r, out, nil)
+}
+
+// MissingScopes returns the scopes that were asked for and not granted, as far as the grant says.
+func (o OAuth) MissingScopes(grant pairing.Grant) []string {
+	granted := strings.Fields(grant.Scope)
+	if len(granted) == 0 {
+		return nil
+	}
+	var missing []string
+	for _, scope := range o.Scopes {
+		if !slices.Contains(granted, scope) {
+			missing = append(missing, scope)
+		}
+	}
+	return missing
+}

@@ -1,0 +1,367 @@
+package paysera
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"maps"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/rest"
+	"github.com/tillroute/tillroute/internal/wire"
+)
+
+// PaymentsService makes and reads payments.
+type PaymentsService struct{ c *core }
+
+// Payment is a part of a transaction: one amount for one beneficiary. Fields that the server left out, or wrote in a way that
+// can't be read, are zero.
+type Payment struct {
+	ID             int64
+	TransactionKey string
+	Status         Status
+	Description    string
+	// Price is in units of Currency.
+	Price    decimal.Decimal
+	Currency string
+	Items    []Item
+	// Beneficiary is who gets the money.
+	Beneficiary Beneficiary
+	// WalletID is the payer's, or 0.
+	WalletID int64
+	// Cancelable says whether the payment can still be taken back.
+	Cancelable bool
+	// CreatedAt and ConfirmedAt are in UTC, and FrozenFor is how long the money is kept back.
+	CreatedAt, ConfirmedAt time.Time
+	FrozenFor              time.Duration
+	// PasswordStatus is disabled, pending, unlocked, another, or empty.
+	PasswordStatus string
+	// Parameters are those that the payment was made with.
+	Parameters json.RawMessage
+}
+
+// Item is a line of what is paid for.
+type Item struct {
+	Title, Description, ImageURL string
+	// Price is that of one, in units of Currency.
+	Price    decimal.Decimal
+	Currency string
+	// Quantity may have decimals.
+	Quantity decimal.Decimal
+	// Total is zero if it is Price times Quantity.
+	Total decimal.Decimal
+}
+
+// Beneficiary is who gets the money: in requests one of the fields, in answers what the server says.
+type Beneficiary struct {
+	ID                    int64
+	Email, Phone, Barcode string
+}
+
+// UnmarshalJSON reads a payment as the API sends it.
+func (p *Payment) UnmarshalJSON(data []byte) error {
+	var w struct {
+		ID             wire.Int        `json:"id"`
+		TransactionKey wire.Text       `json:"transaction_key"`
+		Status         wire.Text       `json:"status"`
+		Description    wire.Text       `json:"description"`
+		Price          json.RawMessage `json:"price"`
+		PriceDecimal   json.RawMessage `json:"price_decimal"`
+		Currency       wire.Text       `json:"currency"`
+		Items          list[Item]      `json:"items"`
+		Beneficiary    json.RawMessage `json:"beneficiary"`
+		Wallet         json.RawMessage `json:"wallet"`
+		Cancelable     wire.Bool       `json:"cancelable"`
+		CreatedAt      unixTime        `json:"created_at"`
+		ConfirmedAt    unixTime        `json:"confirmed_at"`
+		Freeze         object[span]    `json:"freeze"`
+		Parameters     json.RawMessage `json:"parameters"`
+		Password       object[struct {
+			Status wire.Text `json:"status"`
+		}] `json:"password"`
+	}
+	if number := wire.Scalar(data); number != "" && strings.Trim(number, "0123456789") == "" {
+		// Only named.
+		var id wire.Int
+		_ = id.UnmarshalJSON(data)
+		*p = Payment{ID: int64(id)}
+		return nil
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	*p = Payment{
+		ID: int64(w.ID), TransactionKey: string(w.TransactionKey), Status: Status(w.Status), Description: string(w.Description),
+		Price: amount(w.Price, w.PriceDecimal), Currency: string(w.Currency), Items: w.Items, WalletID: idOf(w.Wallet),
+		Cancelable: bool(w.Cancelable), CreatedAt: w.CreatedAt.time(), ConfirmedAt: w.ConfirmedAt.time(), Parameters: raw(w.Parameters),
+	}
+	p.Beneficiary = readBeneficiary(w.Beneficiary)
+	if w.Freeze.value != nil {
+		p.FrozenFor = w.Freeze.value.duration()
+	}
+	if w.Password.value != nil {
+		p.PasswordStatus = string(w.Password.value.Status)
+	}
+	return nil
+}
+
+// span is how long something lasts.
+type span struct {
+	For   wire.Int `json:"for"`
+	Until unixTime `json:"until"`
+}
+
+func (s span) duration() time.Duration {
+	if s.For <= 0 || s.For > 1<<32 {
+		return 0
+	}
+	return time.Duration(s.For) * time.Second
+}
+
+// idOf reads a number, or the id of an object.
+func idOf(data json.RawMessage) int64 {
+	var id wire.Int
+	if _ = id.UnmarshalJSON(data); id != 0 {
+		return int64(id)
+	}
+	var w struct {
+		ID wire.Int `json:"id"`
+	}
+	_ = json.Unmarshal(data, &w) // It may be anything.
+	return int64(w.ID)
+}
+
+// readBeneficiary reads the ID of one, or an object.
+func readBeneficiary(data json.RawMessage) Beneficiary {
+	var w struct {
+		Email   wire.Text `json:"email"`
+		Phone   wire.Text `json:"phone"`
+		Barcode wire.Text `json:"barcode"`
+	}
+	_ = json.Unmarshal(data, &w) // It may be anything.
+	return Beneficiary{ID: idOf(data), Email: string(w.Email), Phone: string(w.Phone), Barcode: string(w.Barcode)}
+}
+
+// UnmarshalJSON reads an item as the API sends it.
+func (i *Item) UnmarshalJSON(data []byte) error {
+	var w struct {
+		Title        wire.Text       `json:"title"`
+		Description  wire.Text       `json:"description"`
+		ImageURL     wire.Text       `json:"image_uri"`
+		Price        json.RawMessage `json:"price"`
+		PriceDecimal json.RawMessage `json:"price_decimal"`
+		Currency     wire.Text       `json:"currency"`
+		Quantity     wire.Decimal    `json:"quantity"`
+		Total        json.RawMessage `json:"total_price"`
+		TotalDecimal json.RawMessage `json:"total_price_decimal"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	*i = Item{
+		Title: string(w.Title), Description: string(w.Description), ImageURL: string(w.ImageURL), Price: amount(w.Price, w.PriceDecimal),
+		Currency: string(w.Currency), Quantity: decimal.Decimal(w.Quantity), Total: amount(w.Total, w.TotalDecimal),
+	}
+	return nil
+}
+
+// PaymentRequest is a payment to be made. Amounts go out as decimals, with as many digits as the currency has.
+type PaymentRequest struct {
+	// ID is that of a payment that was made before; then nothing else is set.
+	ID int64
+	// Description is required without Items.
+	Description string
+	// Price is in units of Currency. The app shows transactions of a single payment.
+	Price decimal.Decimal
+	// Currency is the ISO 4217 code, in capital letters. Required.
+	Currency string
+	// Items are what is paid for. Their total must be Price.
+	Items []Item
+	// Beneficiary is who gets the money. Defaults to the client's own wallet.
+	Beneficiary Beneficiary
+	// FreezeFor is how long the money is kept back after it was confirmed, in whole seconds.
+	FreezeFor time.Duration
+	// Purpose is cash or tips, or empty.
+	Purpose string
+	// Parameters are kept with the payment. They become JSON.
+	Parameters any
+	// More are members that are named as the vendor names them, such as password, price_rules, cashback, commission
+	// and funds_source.
+	More map[string]any
+}
+
+func (r PaymentRequest) body(name string) (any, error) {
+	if r.ID != 0 {
+		return r.ID, nil
+	}
+	if r.Description == "" && len(r.Items) == 0 {
+		return nil, tillroute.Invalid(System, name, "a payment needs a Description or Items")
+	}
+	b := maps.Clone(r.More)
+	if b == nil {
+		b = map[string]any{}
+	}
+	price, err := r.price(name)
+	if err != nil {
+		return nil, err
+	}
+	b["price_decimal"], b["currency"] = price, r.Currency
+	set(b, "description", r.Description)
+	set(b, "purpose", r.Purpose)
+	if r.Parameters != nil {
+		b["parameters"] = r.Parameters
+	}
+	if r.FreezeFor != 0 {
+		seconds, err := wholeSeconds(name, "FreezeFor", r.FreezeFor)
+		if err != nil {
+			return nil, err
+		}
+		b["freeze"] = map[string]any{"for": seconds}
+	}
+	beneficiary := map[string]any{}
+	set(beneficiary, "id", r.Beneficiary.ID)
+	set(beneficiary, "email", r.Beneficiary.Email)
+	set(beneficiary, "phone", r.Beneficiary.Phone)
+	set(beneficiary, "barcode", r.Beneficiary.Barcode)
+	if len(beneficiary) > 0 {
+		b["beneficiary"] = beneficiary
+	}
+	var items []any
+	for _, item := range r.Items {
+		line, err := item.body(name)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, line)
+	}
+	if len(items) > 0 {
+		b["items"] = items
+	}
+	return b, nil
+}
+
+func (r PaymentRequest) price(name string) (string, error) {
+	if !r.Price.IsPositive() {
+		return "", tillroute.Invalid(System, name, "a payment's Price must be above zero")
+	}
+	return formatAmount(name, r.Price, r.Currency)
+}
+
+func (i Item) body(name string) (any, error) {
+	if i.Title == "" || !i.Quantity.IsPositive() {
+		return nil, tillroute.Invalid(System, name, "an item needs a Title and a Quantity above zero")
+	}
+	price, err := formatAmount(name, i.Price, i.Currency)
+	if err != nil {
+		return nil, err
+	}
+	b := map[string]any{
+		"title": i.Title, "price_decimal": price, "currency": i.Currency, "quantity": json.Number(i.Quantity.String()),
+	}
+	set(b, "description", i.Description)
+	set(b, "image_uri", i.ImageURL)
+	if !i.Total.IsZero() {
+		total, err := formatAmount(name, i.Total, i.Currency)
+		if err != nil {
+			return nil, err
+		}
+		b["total_price_decimal"] = total
+	}
+	return b, nil
+}
+
+// set puts what isn't zero into a body: the server refuses members that it doesn't need.
+func set[T comparable](b map[string]any, name string, value T) {
+	var zero T
+	if value != zero {
+		b[name] = value
+	}
+}
+
+func formatAmount(name string, a decimal.Decimal, currency string) (string, error) {
+	text, err := tillroute.FormatAmount(a, currency)
+	if err != nil {
+		return "", tillroute.Invalid(System, name, "%s", err)
+	}
+	return text, nil
+}
+
+func wholeSeconds(name, field string, d time.Duration) (int64, error) {
+	if d < 0 || d%time.Second != 0 {
+		return 0, tillroute.Invalid(System, name, "%s must be whole seconds", field)
+	}
+	return int64(d / time.Second), nil
+}
+
+// Create makes a payment without a transaction. It is sent once; if the answer is lost, the error matches
+// [tillroute.ErrOutcomeUnknown], and the payment may be there: nobody can pay it without a transaction.
+//
+// API reference: https://developers.paysera.com/en/wallet/payment/payment
+func (s PaymentsService) Create(ctx context.Context, r PaymentRequest, opts ...tillroute.CallOption) (Payment, error) {
+	name := paymentsCreate.declare().Name
+	if r.ID != 0 {
+		return Payment{}, tillroute.Invalid(System, name, "a payment that has an ID was made before")
+	}
+	body, err := r.body(name)
+	if err != nil {
+		return Payment{}, err
+	}
+	return getPayment(ctx, s.c, paymentsCreate, rest.Request{JSON: body}, opts)
+}
+
+// Get returns the payment, or an error of kind NotFound.
+//
+// API reference: https://developers.paysera.com/en/wallet/payment/payment
+func (s PaymentsService) Get(ctx context.Context, id int64, opts ...tillroute.CallOption) (Payment, error) {
+	return getPayment(ctx, s.c, paymentsGet, rest.Request{Args: args(id)}, opts)
+}
+
+// Delete takes a payment away, or cancels one that is cancelable.
+func (s PaymentsService) Delete(ctx context.Context, id int64, opts ...tillroute.CallOption) error {
+	return s.c.do(ctx, paymentsDelete, rest.Request{Args: args(id)}, nil, opts)
+}
+
+// Freeze keeps the money of a confirmed payment back for d, in whole seconds. It is sent once.
+func (s PaymentsService) Freeze(ctx context.Context, id int64, d time.Duration, opts ...tillroute.CallOption) (Payment, error) {
+	name := paymentsFreeze.declare().Name
+	seconds, err := wholeSeconds(name, "the duration", d)
+	if err != nil {
+		return Payment{}, err
+	}
+	body := map[string]any{"freeze": map[string]any{"for": seconds}}
+	return getPayment(ctx, s.c, paymentsFreeze, rest.Request{Args: args(id), JSON: body}, opts)
+}
+
+// Finalize hands a frozen payment on to its beneficiary. It is sent once.
+func (s PaymentsService) Finalize(ctx context.Context, id int64, opts ...tillroute.CallOption) (Payment, error) {
+	return getPayment(ctx, s.c, paymentsFinalize, rest.Request{Args: args(id)}, opts)
+}
+
+// List returns a page of payments. filter holds what the vendor's search takes, such as status, wallet, from and to (in Unix
+// seconds), or is nil.
+//
+// API reference: https://developers.paysera.com/api/wallet/
+func (s PaymentsService) List(ctx context.Context, filter url.Values, o ListOptions, opts ...tillroute.CallOption) (Page[Payment], error) {
+	return listPage[Payment](ctx, s.c, paymentsList, "payments", filter, o, opts)
+}
+
+// All returns the payments page by page as they are needed. An error comes once, with a zero Payment, and ends the walk.
+func (s PaymentsService) All(ctx context.Context, filter url.Values, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Payment, error] {
+	return all[Payment](ctx, s.c, paymentsList, "payments", filter, o, opts)
+}
+
+func getPayment(ctx context.Context, c *core, op operation, r rest.Request, opts []tillroute.CallOption) (Payment, error) {
+	payment, err := get[Payment](ctx, c, op, r, opts)
+	if err == nil && payment.ID <= 0 {
+		return Payment{}, notUnderstood(op.declare(), "the payment has no id")
+	}
+	return payment, err
+}
+
+func formatID(id int64) string { return strconv.FormatInt(id, 10) }
