@@ -59,7 +59,9 @@ type Refusal struct {
 }
 
 // Refuse returns a refusal with that message.
-func Refuse(format string, args ...any) *Refusal { return &Refusal{Message: fmt.Sprintf(format, args...)} }
+func Refuse(format string, args ...any) *Refusal {
+	return &Refusal{Message: fmt.Sprintf(format, args...)}
+}
 
 // Error returns the message and the cause.
 func (r *Refusal) Error() string {

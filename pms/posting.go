@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/tillroute/tillroute"
@@ -97,8 +98,7 @@ func hashedName(parts []string) string {
 
 // once posts the charge unless somebody else is doing so, which is errBusy.
 //
-// Two claims are taken: of the key, and then of the bill. They are finished in the other order: whoever finds the bill posted can
-// finish the key, and not the other way round.
+// Two claims are taken, of the key and then of the bill: a bill that was posted answers also the keys that it comes under later.
 func (h *handler) once(p *posting, done func()) ([]byte, error) {
 	defer done()
 	lease := 2*h.config.Timeout + abandoned
@@ -121,7 +121,7 @@ func (h *handler) once(p *posting, done func()) ([]byte, error) {
 			h.finish(p, claims, byAccount.Answer)
 			return byAccount.Answer, nil
 		}
-		claims = []pairing.Delivery{byAccount, byKey}
+		claims = append(claims, byAccount)
 	}
 	// Who is late may have been overtaken, and must not post: its claims are twice as long as this.
 	if p.ctx.Err() != nil || time.Since(p.began) >= h.config.Timeout {
@@ -184,8 +184,15 @@ func (p *posting) attrs() []slog.Attr {
 func (h *handler) finish(p *posting, claims []pairing.Delivery, answer []byte) {
 	ctx, cancel := context.WithTimeout(p.whole, finishTime)
 	defer cancel()
-	for _, claim := range claims {
-		err := h.finishOne(ctx, claim, answer)
+	// At once, because a store may make both durable together.
+	errs := make([]error, len(claims))
+	var others sync.WaitGroup
+	for i := range claims[1:] {
+		others.Go(func() { errs[i+1] = h.finishOne(ctx, claims[i+1], answer) })
+	}
+	errs[0] = h.finishOne(ctx, claims[0], answer)
+	others.Wait()
+	for _, err := range errs {
 		switch {
 		case err == nil:
 		case errors.Is(err, pairing.ErrFenced):
