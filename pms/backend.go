@@ -49,7 +49,7 @@ const MaxMessage = 50
 
 // Refusal is an error of a [Backend] that the waiter is told: the room is not occupied, the guest has no credit. It means that
 // nothing was posted. It may be wrapped.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is what the hotel says.
 	// Message is shown and printed at the point of sale, up to [MaxMessage] characters of it.
 	Message string
 	// Status is a 4XX or 5XX status. Defaults to 422. Charges alone are answered with it.

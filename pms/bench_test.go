@@ -45,6 +45,7 @@ func BenchmarkHandler(b *testing.B) {
 	for name, open := range map[string]func(b *testing.B) pairing.Deliveries{
 		"memstore": func(*testing.B) pairing.Deliveries { return newStore() },
 		"sqlitestore": func(b *testing.B) pairing.Deliveries {
+			b.Helper()
 			store, err := sqlitestore.Open(b.Context(), sqlitestore.Config{Path: filepath.Join(b.TempDir(), "bench.db")})
 			require.NoError(b, err)
 			b.Cleanup(func() { require.NoError(b, store.Close()) })

@@ -17,7 +17,7 @@ import (
 // Don't expect sums to add up: they don't in the vendor's own examples. See [Charge.Totals].
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
-type Charge struct {
+type Charge struct { //nolint:recvcheck // UnmarshalJSON alone changes it.
 	// Key is the idempotency key, from the header of the request: the same in all deliveries of one charge.
 	Key string
 

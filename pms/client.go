@@ -3,6 +3,7 @@ package pms
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -23,7 +24,7 @@ const Scope = "propertymanagement"
 
 // ClientConfig configures a [Client].
 type ClientConfig struct {
-	// Token returns an access token of K-Series with the scope [Scope]. Required. It is asked before each attempt, with its
+	// Token returns an access token of K-Series with the scope [Scope]. Required. It is asked before each call, with the call's
 	// context, and must be safe for concurrent use.
 	Token func(context.Context) (tillroute.Secret, error)
 	// BaseURL is the server. Defaults to [ProductionURL].
@@ -42,7 +43,10 @@ type Client struct {
 }
 
 // core is what a client's services share.
-type core struct{ rest *rest.Client }
+type core struct {
+	rest  *rest.Client
+	token func(context.Context) (tillroute.Secret, error)
+}
 
 // NewClient checks the configuration and returns a client. It sends nothing. Its error names every field that is wrong.
 func NewClient(config ClientConfig) (*Client, error) {
@@ -60,18 +64,10 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if len(problems) > 0 {
 		return nil, tillroute.Invalid(System, operation, "%s", strings.Join(problems, "; "))
 	}
-	c := &core{}
+	c := &core{token: config.Token}
 	var err error
 	c.rest, err = rest.New(rest.Config{
-		System: System, BaseURL: config.BaseURL, HTTP: config.HTTP, Explain: explain,
-		Authorize: func(r *http.Request, _ []byte) error {
-			token, err := config.Token(r.Context())
-			if err != nil {
-				return fmt.Errorf("there is no access token: %w", err)
-			}
-			r.Header.Set("Authorization", "Bearer "+token.Reveal())
-			return nil
-		},
+		System: System, BaseURL: config.BaseURL, HTTP: config.HTTP, Authorize: authorize, Explain: explain,
 	})
 	if err != nil {
 		return nil, err
@@ -84,7 +80,27 @@ func (c *core) do(ctx context.Context, op rest.Operation, r rest.Request, out an
 	if c == nil {
 		return tillroute.Invalid(System, op.Name, "this client was not made by NewClient")
 	}
-	return c.rest.Do(ctx, &op, r, out, opts...)
+	token, err := c.token(ctx)
+	if err != nil {
+		kind := tillroute.KindUnauthorized
+		if e, ok := errors.AsType[*tillroute.Error](err); ok {
+			kind = e.Kind
+		}
+		return &tillroute.Error{
+			System: System, Operation: op.Name, Kind: kind, Outcome: tillroute.Failed, Message: "no request was sent for want of an access token", Err: err,
+		}
+	}
+	r.Secrets = append(r.Secrets, token.Reveal())
+	return c.rest.Do(context.WithValue(ctx, tokenKey{}, &token), &op, r, out, opts...)
+}
+
+type tokenKey struct{}
+
+func authorize(r *http.Request, _ []byte) error {
+	if token, ok := r.Context().Value(tokenKey{}).(*tillroute.Secret); ok {
+		r.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	return nil
 }
 
 // explain adds which fields were refused, and why. Their values may be secret.

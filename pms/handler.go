@@ -240,7 +240,7 @@ const maxKey = 255
 
 func idempotencyKey(header http.Header) (string, error) {
 	values := header.Values("X-Lightspeed-Idempotency-Key")
-	problem := ""
+	var problem string
 	switch {
 	case len(values) == 0 || values[0] == "":
 		problem = "Posting has no idempotency key"
@@ -299,5 +299,5 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // it is JSON, and says so.
 }

@@ -54,8 +54,8 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-func newHotel(t testing.TB, store pairing.Deliveries, changes ...func(*pms.Config)) *hotel {
-	t.Helper()
+func newHotel(tb testing.TB, store pairing.Deliveries, changes ...func(*pms.Config)) *hotel {
+	tb.Helper()
 	h := &hotel{}
 	config := pms.Config{
 		Backend: &h.Recorder, Keys: []pms.Key{{APIKey: apiKey}}, Deliveries: store,
@@ -66,7 +66,7 @@ func newHotel(t testing.TB, store pairing.Deliveries, changes ...func(*pms.Confi
 	}
 	var err error
 	h.Handler, err = pms.NewHandler(config)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return h
 }
 
@@ -83,15 +83,15 @@ func (h *hotel) post(c *pmstest.Charge) *httptest.ResponseRecorder {
 }
 
 // told returns the message that the waiter reads.
-func told(t testing.TB, w *httptest.ResponseRecorder) string {
-	t.Helper()
-	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+func told(tb testing.TB, w *httptest.ResponseRecorder) string {
+	tb.Helper()
+	require.Equal(tb, "application/json", w.Header().Get("Content-Type"))
 	text, ok := strings.CutPrefix(w.Body.String(), `{"customerErrorMessage":"`)
-	require.True(t, ok, w.Body.String())
+	require.True(tb, ok, w.Body.String())
 	text, ok = strings.CutSuffix(text, `"}`)
-	require.True(t, ok, w.Body.String())
-	require.LessOrEqual(t, len([]rune(text)), pms.MaxMessage)
-	require.NotEmpty(t, text)
+	require.True(tb, ok, w.Body.String())
+	require.LessOrEqual(tb, len([]rune(text)), pms.MaxMessage)
+	require.NotEmpty(tb, text)
 	return text
 }
 

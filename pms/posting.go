@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,10 +22,8 @@ type posting struct {
 	// key and account name the delivery and the bill in the store. account is empty if the bill has no name.
 	key, account string
 	// hash is that of the body without the API key, which may be replaced between two deliveries.
-	hash [sha256.Size]byte
-	// ctx ends when the backend's time does. whole doesn't end: what was begun is finished though the point of sale hung up.
-	ctx, whole context.Context //nolint:containedctx // they live as long as the posting.
-	began      time.Time
+	hash  [sha256.Size]byte
+	began time.Time
 }
 
 // errBusy is a charge that is being posted, here or on another node.
@@ -38,21 +37,19 @@ const (
 
 // post has the charge posted, or finds out what was answered to it before. Its error is logged already.
 func (h *handler) post(caller context.Context, c *Charge, business string) ([]byte, error) {
-	p := &posting{
-		charge: c, key: storeKey("key", business, c.Key), hash: sha256.Sum256(c.Raw), whole: context.WithoutCancel(caller), began: time.Now(),
-	}
+	p := &posting{charge: c, key: storeKey("key", business, c.Key), hash: sha256.Sum256(c.Raw), began: time.Now()}
 	if account := c.Account(); account != "" && !h.config.KeysOnly {
 		p.account = storeKey("bill", business, c.BusinessExternalReference, account)
 	}
-	var cancel context.CancelFunc
-	p.ctx, cancel = context.WithTimeout(p.whole, h.config.Timeout)
+	// What was begun is finished though the point of sale hung up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), h.config.Timeout)
 	defer cancel()
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		done, busy := h.running.begin(p.key, p.account)
 		if done == nil {
 			wait = h.config.Timeout // this node will tell
 		} else {
-			answer, err := h.once(p, done)
+			answer, err := h.once(ctx, p, done)
 			if !errors.Is(err, errBusy) {
 				return answer, err
 			}
@@ -61,35 +58,28 @@ func (h *handler) post(caller context.Context, c *Charge, business string) ([]by
 		select {
 		case <-busy:
 		case <-timer.C:
-		case <-p.ctx.Done():
+		case <-ctx.Done():
 		case <-caller.Done():
 		}
 		timer.Stop()
-		if p.ctx.Err() != nil || caller.Err() != nil {
-			return nil, h.refused(p, slog.LevelWarn, "charge came again while it is being posted", busyMessage, http.StatusServiceUnavailable, errBusy)
+		if ctx.Err() != nil || caller.Err() != nil {
+			return nil, h.refused(ctx, p, slog.LevelWarn, "charge came again while it is being posted", busyMessage, http.StatusServiceUnavailable, errBusy)
 		}
 	}
 }
 
 // storeKey names something in the store in a way that an operator can read, unless it is long or could be mistaken.
 func storeKey(parts ...string) string {
-	name := ""
-	for i, part := range parts {
-		if i > 0 {
-			name += "/"
-		}
-		for _, b := range []byte(part) {
-			if b == '/' || b <= ' ' || b >= 0x7f {
-				return hashedName(parts)
-			}
-		}
-		name += part
-	}
-	if len(name) > 150 {
+	name := strings.Join(parts, "/")
+	odd := strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+	if odd || len(name) > maxName || strings.Count(name, "/") != len(parts)-1 {
 		return hashedName(parts)
 	}
 	return name
 }
+
+// maxName bounds what becomes part of a key in the store.
+const maxName = 150
 
 func hashedName(parts []string) string {
 	hash := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
@@ -99,59 +89,59 @@ func hashedName(parts []string) string {
 // once posts the charge unless somebody else is doing so, which is errBusy.
 //
 // Two claims are taken, of the key and then of the bill: a bill that was posted answers also the keys that it comes under later.
-func (h *handler) once(p *posting, done func()) ([]byte, error) {
+func (h *handler) once(ctx context.Context, p *posting, done func()) ([]byte, error) {
 	defer done()
 	lease := 2*h.config.Timeout + abandoned
-	byKey, err := h.config.Deliveries.BeginDelivery(p.ctx, h.config.Source, p.key, p.hash[:], lease)
+	byKey, err := h.config.Deliveries.BeginDelivery(ctx, h.config.Source, p.key, p.hash[:], lease)
 	if err != nil {
-		return nil, h.notBegun(p, changedKeyMessage, err)
+		return nil, h.notBegun(ctx, p, changedKeyMessage, err)
 	}
 	if byKey.Answered {
 		return byKey.Answer, nil
 	}
 	claims := []pairing.Delivery{byKey}
 	if p.account != "" {
-		byAccount, err := h.config.Deliveries.BeginDelivery(p.ctx, h.config.Source, p.account, p.hash[:], lease)
+		byAccount, err := h.config.Deliveries.BeginDelivery(ctx, h.config.Source, p.account, p.hash[:], lease)
 		switch {
 		case err != nil:
-			h.forget(p, claims)
-			return nil, h.notBegun(p, changedBillMessage, err)
+			h.forget(ctx, p, claims)
+			return nil, h.notBegun(ctx, p, changedBillMessage, err)
 		case byAccount.Answered:
-			h.log(p.whole, slog.LevelWarn, "bill came again under another key: not posted again", nil, p.attrs()...)
-			h.finish(p, claims, byAccount.Answer)
+			h.log(ctx, slog.LevelWarn, "bill came again under another key: not posted again", nil, p.attrs()...)
+			h.finish(ctx, p, claims, byAccount.Answer)
 			return byAccount.Answer, nil
 		}
 		claims = append(claims, byAccount)
 	}
 	// Who is late may have been overtaken, and must not post: its claims are twice as long as this.
-	if p.ctx.Err() != nil || time.Since(p.began) >= h.config.Timeout {
-		h.forget(p, claims)
-		return nil, h.refused(p, slog.LevelWarn, "charge not posted: the store was too slow", storeMessage, http.StatusServiceUnavailable, nil)
+	if ctx.Err() != nil || time.Since(p.began) >= h.config.Timeout {
+		h.forget(ctx, p, claims)
+		return nil, h.refused(ctx, p, slog.LevelWarn, "charge not posted: the store was too slow", storeMessage, http.StatusServiceUnavailable, nil)
 	}
-	if err := h.call(p); err != nil {
-		h.forget(p, claims)
+	if err := h.call(ctx, p); err != nil {
+		h.forget(ctx, p, claims)
 		return nil, err
 	}
 	answer := []byte("{}")
-	h.finish(p, claims, answer)
+	h.finish(ctx, p, claims, answer)
 	return answer, nil
 }
 
 // notBegun says why a charge could not be claimed. Nothing was posted.
-func (h *handler) notBegun(p *posting, changed string, err error) error {
+func (h *handler) notBegun(ctx context.Context, p *posting, changed string, err error) error {
 	switch {
 	case errors.Is(err, tillroute.ErrBusy):
 		return errBusy
 	case errors.Is(err, tillroute.ErrConflict):
-		return h.refused(p, slog.LevelError, "charge refused: it came before with other content, compare the two", changed, http.StatusConflict, err)
+		return h.refused(ctx, p, slog.LevelError, "charge refused: it came before with other content, compare the two", changed, http.StatusConflict, err)
 	default:
-		return h.refused(p, slog.LevelWarn, "charge not posted: the store failed", storeMessage, http.StatusServiceUnavailable, err)
+		return h.refused(ctx, p, slog.LevelWarn, "charge not posted: the store failed", storeMessage, http.StatusServiceUnavailable, err)
 	}
 }
 
 // call has the backend post.
-func (h *handler) call(p *posting) error {
-	err := guard(func() error { return h.config.Backend.Charge(p.ctx, *p.charge) })
+func (h *handler) call(ctx context.Context, p *posting) error {
+	err := guard(func() error { return h.config.Backend.Charge(ctx, *p.charge) })
 	if err == nil {
 		return nil
 	}
@@ -159,20 +149,20 @@ func (h *handler) call(p *posting) error {
 	refusal, isRefusal := errors.AsType[*Refusal](err)
 	switch {
 	case panicked:
-		return h.refused(p, slog.LevelError, "the backend panicked: see whether the charge was posted", failedMessage, http.StatusInternalServerError, err)
+		return h.refused(ctx, p, slog.LevelError, "the backend panicked: see whether the charge was posted", failedMessage, http.StatusInternalServerError, err)
 	case isRefusal && refusal != nil:
-		h.log(p.whole, slog.LevelWarn, "charge refused by the backend", err, p.attrs()...)
+		h.log(ctx, slog.LevelWarn, "charge refused by the backend", err, p.attrs()...)
 		return refusal
-	case p.ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tillroute.ErrTimeout):
-		return h.refused(p, slog.LevelError, "the backend was too slow: see whether the charge was posted", slowMessage, http.StatusGatewayTimeout, err)
+	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tillroute.ErrTimeout):
+		return h.refused(ctx, p, slog.LevelError, "the backend was too slow: see whether the charge was posted", slowMessage, http.StatusGatewayTimeout, err)
 	default:
-		return h.refused(p, slog.LevelError, "the backend failed: see whether the charge was posted", failedMessage, http.StatusInternalServerError, err)
+		return h.refused(ctx, p, slog.LevelError, "the backend failed: see whether the charge was posted", failedMessage, http.StatusInternalServerError, err)
 	}
 }
 
 // refused logs what happened and returns what the waiter is told.
-func (h *handler) refused(p *posting, level slog.Level, what, message string, status int, err error) error {
-	h.log(p.whole, level, what, err, p.attrs()...)
+func (h *handler) refused(ctx context.Context, p *posting, level slog.Level, what, message string, status int, err error) error {
+	h.log(ctx, level, what, err, p.attrs()...)
 	return &Refusal{Message: message, Status: status, Err: err}
 }
 
@@ -181,8 +171,8 @@ func (p *posting) attrs() []slog.Attr {
 }
 
 // finish writes down the answer to a charge that was posted. The point of sale is told so even if that fails: it was posted.
-func (h *handler) finish(p *posting, claims []pairing.Delivery, answer []byte) {
-	ctx, cancel := context.WithTimeout(p.whole, finishTime)
+func (h *handler) finish(ctx context.Context, p *posting, claims []pairing.Delivery, answer []byte) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
 	// At once, because a store may make both durable together.
 	errs := make([]error, len(claims))
@@ -196,9 +186,9 @@ func (h *handler) finish(p *posting, claims []pairing.Delivery, answer []byte) {
 		switch {
 		case err == nil:
 		case errors.Is(err, pairing.ErrFenced):
-			h.log(p.whole, slog.LevelError, "charge posted, and it was begun again meanwhile: see whether it was posted twice", err, p.attrs()...)
+			h.log(ctx, slog.LevelError, "charge posted, and it was begun again meanwhile: see whether it was posted twice", err, p.attrs()...)
 		default:
-			h.log(p.whole, slog.LevelError, "charge posted, and that was not written down: the backend must know it if it comes again", err, p.attrs()...)
+			h.log(ctx, slog.LevelError, "charge posted, and that was not written down: the backend must know it if it comes again", err, p.attrs()...)
 		}
 	}
 }
@@ -221,12 +211,12 @@ func (h *handler) finishOne(ctx context.Context, claim pairing.Delivery, answer 
 }
 
 // forget gives the claims back, so that the point of sale can try again. If that fails they end by themselves.
-func (h *handler) forget(p *posting, claims []pairing.Delivery) {
-	ctx, cancel := context.WithTimeout(p.whole, finishTime)
+func (h *handler) forget(ctx context.Context, p *posting, claims []pairing.Delivery) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
 	for _, claim := range claims {
 		if err := h.config.Deliveries.FailDelivery(ctx, claim); err != nil {
-			h.log(p.whole, slog.LevelWarn, "charge not posted, and that was not written down: it can't be tried again for a while", err, p.attrs()...)
+			h.log(ctx, slog.LevelWarn, "charge not posted, and that was not written down: it can't be tried again for a while", err, p.attrs()...)
 		}
 	}
 }

@@ -137,7 +137,7 @@ type providerBody struct {
 	BusinessLocationID *int64    `json:"businessLocationId,omitempty"`
 	Name               string    `json:"name"`
 	Endpoint           string    `json:"endpoint"`
-	APIKey             string    `json:"apiKey"` //nolint:gosec // it is sent to who has to know it.
+	APIKey             string    `json:"apiKey"`
 	Features           []Feature `json:"features"`
 }
 
