@@ -190,7 +190,8 @@ func TestWhatIsIncompatibleIsNamed(t *testing.T) {
 			_, err := pms.ParseCharge([]byte(body))
 			require.ErrorIs(t, err, tillroute.ErrDecode)
 			require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
-			require.ErrorContains(t, err, want)
+			// The encoding/json to come counts the lines.
+			require.Contains(t, strings.Replace(err.Error(), "transactions.0.", "transactions.", 1), want)
 			require.NotContains(t, err.Error(), apiKey.Reveal())
 		})
 	}
