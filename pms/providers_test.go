@@ -52,6 +52,12 @@ func newKseries(t *testing.T, answers ...http.HandlerFunc) *kseries {
 	return s
 }
 
+func (s *kseries) got() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.asked...)
+}
+
 func (s *kseries) client(t *testing.T, changes ...func(*pms.ClientConfig)) *pms.Client {
 	t.Helper()
 	config := pms.ClientConfig{
@@ -119,7 +125,7 @@ func TestProviders(t *testing.T) {
 		"GET /pms/v1/providers?businessLocationId=45454565682155 Bearer access-token-0001 ",
 		"GET /pms/v1/providers?businessLocationId=1 Bearer access-token-0001 ",
 		"DELETE /pms/v1/providers/3012455645 Bearer access-token-0001 ",
-	}, s.asked)
+	}, s.got())
 }
 
 func TestRevenueCenters(t *testing.T) {
@@ -132,7 +138,7 @@ func TestRevenueCenters(t *testing.T) {
 	}
 	_, err := c.RevenueCenters.List(t.Context(), 1)
 	require.ErrorIs(t, err, tillroute.ErrDecode)
-	require.Contains(t, s.asked[0], "GET /pms/v1/business-locations/45454565682155/revenue-centers ")
+	require.Contains(t, s.got()[0], "GET /pms/v1/business-locations/45454565682155/revenue-centers ")
 }
 
 func TestProviderErrors(t *testing.T) {
@@ -160,13 +166,13 @@ func TestCreateIsNotRepeated(t *testing.T) {
 	c := s.client(t, func(c *pms.ClientConfig) { c.HTTP.Retries = 3 })
 	_, err := c.Providers.Create(t.Context(), 1, request())
 	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
-	require.Len(t, s.asked, 1)
+	require.Len(t, s.got(), 1)
 }
 
 func TestDeleteIsRepeatedAndGoneIsSuccess(t *testing.T) {
 	s := newKseries(t, lost, answer(404, `{"message":"no such provider"}`))
 	require.NoError(t, s.client(t, func(c *pms.ClientConfig) { c.HTTP.Retries = 1 }).Providers.Delete(t.Context(), 1))
-	require.Len(t, s.asked, 2)
+	require.Len(t, s.got(), 2)
 	s = newKseries(t, answer(404, `{"message":"no such provider"}`))
 	require.ErrorIs(t, s.client(t).Providers.Delete(t.Context(), 1), tillroute.ErrNotFound)
 }
@@ -195,7 +201,7 @@ func TestProviderRequestIsChecked(t *testing.T) {
 		require.ErrorContains(t, err, name)
 		require.NotContains(t, err.Error(), "kkkk")
 	}
-	require.Empty(t, s.asked)
+	require.Empty(t, s.got())
 	long := request()
 	long.Name = strings.Repeat("é", 255)
 	_, err = c.Providers.Update(t.Context(), 1, long)
@@ -225,7 +231,7 @@ func TestNoTokenSendsNothing(t *testing.T) {
 	require.ErrorContains(t, err, "no request was sent for want of an access token: reconnect")
 	require.ErrorIs(t, err, tillroute.ErrUnauthorized)
 	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
-	require.Empty(t, s.asked)
+	require.Empty(t, s.got())
 }
 
 func TestClientShowsNoSecret(t *testing.T) {
