@@ -208,29 +208,25 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return nil, &Refusal{Message: "Compressed postings are not understood", Status: http.StatusUnsupportedMediaType}
 	}
-	tooLarge := &Refusal{Message: "Posting is too large", Status: http.StatusRequestEntityTooLarge}
-	if r.ContentLength > h.config.MaxBody {
-		return nil, tooLarge
-	}
 	limited := http.MaxBytesReader(w, r.Body, h.config.MaxBody)
 	if r.ContentLength < 0 || r.ContentLength > sensible {
 		body, err := io.ReadAll(limited)
-		return body, unread(err, tooLarge)
+		return body, unread(err)
 	}
 	body := make([]byte, r.ContentLength)
 	_, err := io.ReadFull(limited, body)
-	return body, unread(err, tooLarge)
+	return body, unread(err)
 }
 
 // sensible is the largest length that is believed before the bytes are there.
 const sensible = 64 << 10
 
-func unread(err error, tooLarge *Refusal) error {
+func unread(err error) error {
 	if err == nil {
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge
+		return &Refusal{Message: "Posting is too large", Status: http.StatusRequestEntityTooLarge}
 	}
 	return &Refusal{Message: "Posting did not arrive whole: try again", Status: http.StatusBadRequest, Err: err}
 }
