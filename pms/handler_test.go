@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -165,7 +166,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestBodyWithoutLengthIsRead(t *testing.T) {
 	h := newHotel(t, newStore())
-	for name, length := range map[string]int64{"unsaid": -1, "long": 100_000} {
+	for name, length := range map[string]int64{"unsaid": -1, "long": 100_000, "a lie": 1 << 60} {
 		body := pmstest.NewCharge(apiKey).Body()
 		r := pmstest.NewCharge(apiKey).Request(t.Context(), "/pms")
 		r.ContentLength = length
@@ -196,9 +197,19 @@ func TestKeysAndBusinesses(t *testing.T) {
 }
 
 func TestBusinessesAreIndependent(t *testing.T) {
-	h := newHotel(t, newStore(), func(c *pms.Config) {
-		c.Keys = []pms.Key{{APIKey: "key-of-all"}, {APIKey: "key-of-north", Business: "north"}, {APIKey: "key-of-south", Business: "south"}, {APIKey: "key-of-all", Business: "east"}}
-	})
+	keys := []pms.Key{
+		{APIKey: "key-of-all"}, {APIKey: "key-of-north", Business: "north"}, {APIKey: "key-of-south", Business: "south"},
+		{APIKey: "key-of-all", Business: "east"},
+	}
+	for range 2 {
+		businessesAreIndependent(t, keys)
+		slices.Reverse(keys)
+	}
+}
+
+func businessesAreIndependent(t *testing.T, keys []pms.Key) {
+	t.Helper()
+	h := newHotel(t, newStore(), func(c *pms.Config) { c.Keys = keys })
 	bill := pmstest.NewCharge("key-of-north").Set("businessExternalReference", "north")
 	require.Equal(t, http.StatusOK, h.post(bill).Code)
 	bill.Set("apiKey", "key-of-south").Set("businessExternalReference", "south").Set("name", "another")
