@@ -198,7 +198,9 @@ func TestKeysAndBusinesses(t *testing.T) {
 
 func TestBusinessesAreIndependent(t *testing.T) {
 	keys := []pms.Key{
-		{APIKey: "key-of-all"}, {APIKey: "key-of-north", Business: "north"}, {APIKey: "key-of-south", Business: "south"},
+		{APIKey: "key-of-all"},
+		{APIKey: "key-of-north", Business: "north"},
+		{APIKey: "key-of-south", Business: "south"},
 		{APIKey: "key-of-all", Business: "east"},
 	}
 	for range 2 {
@@ -248,6 +250,7 @@ func TestRefusals(t *testing.T) {
 		"lines":             {pms.Refuse("one\r\n\ttwo\x00 three "), 422, "one two three"},
 		"50 characters":     {pms.Refuse("%s", strings.Repeat("é", 50)), 422, strings.Repeat("é", 50)},
 		"51 characters":     {pms.Refuse("%s", strings.Repeat("é", 50)+"x"), 422, strings.Repeat("é", 50)},
+		"30 of two bytes":   {pms.Refuse("%s", strings.Repeat("é", 30)), 422, strings.Repeat("é", 30)},
 		"beyond the BMP":    {pms.Refuse("%s", strings.Repeat("😀", 60)), 422, strings.Repeat("😀", 50)},
 		"no UTF-8":          {pms.Refuse("a\xffb"), 422, "a\uFFFDb"},
 		"another error":     {errors.New("secret-0001"), 500, "Hotel system failed: check the folio"},

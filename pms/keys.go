@@ -47,7 +47,7 @@ func (k keys) check(apiKey, reference string) (business string, ok bool) {
 			business, ok = k[i].business, true
 		}
 	}
-	return business, ok && apiKey != ""
+	return business, ok
 }
 
 func unauthorized() *Refusal {
