@@ -378,7 +378,7 @@ func (c *Client) send(request *http.Request, s *call) (tillroute.Response, error
 		}
 		again, correctErr := c.config.Correct(request.Context(), e)
 		if correctErr != nil {
-			return answer, correctErr
+			return answer, c.leftOpen(s, correctErr)
 		}
 		if !again {
 			break
@@ -396,12 +396,27 @@ func (c *Client) renewing(request *http.Request, s *call) (tillroute.Response, e
 	}
 	renewed, renewErr := c.config.Renew(request.Context(), request)
 	if renewErr != nil {
-		return answer, renewErr
+		return answer, c.leftOpen(s, renewErr)
 	}
 	if !renewed {
 		return answer, err
 	}
 	return c.once(request, s)
+}
+
+// leftOpen keeps open what an earlier attempt left open, whatever kept the call from being made once more.
+func (c *Client) leftOpen(s *call, err error) error {
+	if !s.mayHaveArrived || s.outcome(tillroute.Unknown) != tillroute.Unknown {
+		return err
+	}
+	open := &tillroute.Error{
+		System: c.config.System, Operation: s.op.Name, Outcome: tillroute.Unknown, Attempts: s.attempts, Err: err,
+		Message: "an earlier attempt may have taken effect, and the request could not be made again",
+	}
+	if e, ok := errors.AsType[*tillroute.Error](err); ok {
+		open.Kind, open.RetryAfter = e.Kind, e.RetryAfter
+	}
+	return open
 }
 
 func (c *Client) once(request *http.Request, s *call) (tillroute.Response, error) {

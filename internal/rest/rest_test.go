@@ -786,6 +786,29 @@ func TestA429OnAPost(t *testing.T) {
 	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, "it was refused")
 }
 
+func TestWhatAnEarlierAttemptLeftOpenStaysOpen(t *testing.T) {
+	t.Parallel()
+	noToken := &tillroute.Error{Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed, Message: "there is no token"}
+	for _, repeat := range []rest.Repeat{rest.Safe, rest.Read} {
+		asked := 0
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			// The first one may have taken effect, and the second says nothing about it.
+			status := http.StatusUnauthorized
+			if asked++; asked == 1 {
+				status = http.StatusBadGateway
+			}
+			w.WriteHeader(status)
+		}, func(config *rest.Config) {
+			config.Renew = func(context.Context, *http.Request) (bool, error) { return false, noToken }
+		})
+		err := c.Do(t.Context(), &rest.Operation{Name: "Put", Method: http.MethodPut, Path: "/x", Repeat: repeat}, rest.Request{JSON: 1}, nil)
+		require.ErrorContains(t, err, "there is no token")
+		require.ErrorIs(t, err, tillroute.ErrUnauthorized)
+		require.Equal(t, repeat == rest.Safe, errors.Is(err, tillroute.ErrOutcomeUnknown))
+		require.Equal(t, 2, asked)
+	}
+}
+
 func TestAnonymousCallsRenewNothing(t *testing.T) {
 	t.Parallel()
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
