@@ -5,10 +5,13 @@
 //
 //   - [github.com/tillroute/tillroute/pairing] keeps the pairings, queues the payments of each terminal in order
 //     and hands each of them to its terminal at most once;
-//   - [github.com/tillroute/tillroute/xseries] is a client for Lightspeed Retail X-Series;
+//   - [github.com/tillroute/tillroute/xseries] is a client for Lightspeed Retail X-Series, and
+//     [github.com/tillroute/tillroute/xseries/gateway] has the pages of a payment gateway for it;
 //   - [github.com/tillroute/tillroute/smartconnect] is a client for Smartpay SmartConnect, and a driver that moves
 //     money on its terminals;
-//   - [github.com/tillroute/tillroute/paysera] is a client for the Paysera Wallet, whose spots are registers.
+//   - [github.com/tillroute/tillroute/paysera] is a client for the Paysera Wallet, whose spots are registers;
+//   - [github.com/tillroute/tillroute/kseries] is a client for Lightspeed Restaurant K-Series, and
+//     [github.com/tillroute/tillroute/pms] receives what it posts to hotel systems.
 //
 // # Errors
 //

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/grants"
 	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/pairing"
 )
@@ -125,15 +126,15 @@ func New(config Config) (*Client, error) {
 	}
 	c := &core{}
 	if config.Tokens != nil {
-		keeper := newKeeper(keeperConfig{
+		keeper := grants.New(grants.Config{
 			System: System, Account: config.Account, Tokens: config.Tokens, Refresh: config.OAuth.Refresh, Gone: ErrReconnect,
 		})
 		c.token = func(ctx context.Context) (tillroute.Secret, error) {
-			grant, err := keeper.current(ctx)
+			grant, err := keeper.Grant(ctx)
 			return grant.AccessToken, err
 		}
 		c.replace = func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error) {
-			grant, err := keeper.replace(ctx, refused)
+			grant, err := keeper.Replace(ctx, refused)
 			return grant.AccessToken, err
 		}
 	} else {
@@ -320,7 +321,7 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 	}
 	token, err := c.token(ctx)
 	if err != nil {
-		return noToken(System, d.Name, "no request was sent for want of an access token", err)
+		return grants.NoToken(System, d.Name, "no request was sent for want of an access token", err)
 	}
 	used := &credential{token: token}
 	r.Secrets = append(r.Secrets, token.Reveal())

@@ -48,7 +48,7 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 	}
 	e := &tillroute.Error{Outcome: tillroute.Failed, Err: err}
 	if s.mayHaveArrived || s.answered {
-		e.Outcome = s.outcome(tillroute.Unknown)
+		e.Outcome = s.unsettled()
 	}
 	var notSent *notSentError
 	var timeout interface{ Timeout() bool }
@@ -106,7 +106,7 @@ func (c *Client) statusError(s *call, answer tillroute.Response) *tillroute.Erro
 		Body:       head(answer.Body),
 	}
 	if !refused(answer.Status) || s.mayHaveArrived {
-		e.Outcome = s.outcome(tillroute.Unknown)
+		e.Outcome = s.unsettled()
 	}
 	switch {
 	case answer.Status >= 300 && answer.Status <= 399:

@@ -240,7 +240,7 @@ func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts
 			Status:  answer.Status,
 			Message: notUnderstood(answer, err),
 			Body:    head(answer.Body),
-			Outcome: s.outcome(tillroute.Unknown),
+			Outcome: s.unsettled(),
 		})
 	}
 	return nil
@@ -260,12 +260,12 @@ type call struct {
 	mayHaveArrived bool
 }
 
-// outcome returns o, or Failed if the operation can't have had an effect.
-func (s *call) outcome(o tillroute.Outcome) tillroute.Outcome {
+// unsettled returns Unknown, or Failed if the operation can't have had an effect.
+func (s *call) unsettled() tillroute.Outcome {
 	if s.op.Repeat == Read {
 		return tillroute.Failed
 	}
-	return o
+	return tillroute.Unknown
 }
 
 type callKey struct{}
@@ -406,7 +406,7 @@ func (c *Client) renewing(request *http.Request, s *call) (tillroute.Response, e
 
 // leftOpen keeps open what an earlier attempt left open, whatever kept the call from being made once more.
 func (c *Client) leftOpen(s *call, err error) error {
-	if !s.mayHaveArrived || s.outcome(tillroute.Unknown) != tillroute.Unknown {
+	if !s.mayHaveArrived || s.unsettled() != tillroute.Unknown {
 		return err
 	}
 	open := &tillroute.Error{
