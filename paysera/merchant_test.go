@@ -1280,9 +1280,9 @@ func chaos(t *testing.T, seed uint64) {
 	}
 	w, till := newWallet(t), newTill()
 	w.hideOrders = seed%3 == 0
-	calm := false
+	var calm atomic.Bool
 	lost := func(string) error {
-		if !calm && hits(12) {
+		if !calm.Load() && hits(12) {
 			return io.ErrUnexpectedEOF
 		}
 		return nil
@@ -1290,7 +1290,7 @@ func chaos(t *testing.T, seed uint64) {
 	w.before, w.after, till.before, till.after = lost, lost, lost, lost
 	w.status = func(call string) int {
 		w.pays = hits(40)
-		if !calm && hits(5) {
+		if !calm.Load() && hits(5) {
 			return []int{404, 500, 502, 429}[len(call)%4]
 		}
 		return 0
@@ -1358,9 +1358,7 @@ func chaos(t *testing.T, seed uint64) {
 		}
 	})
 	time.Sleep(8 * time.Minute)
-	w.mu.Lock()
-	calm = true
-	w.mu.Unlock()
+	calm.Store(true)
 	group.Wait()
 
 	confirmed := map[string][]string{}

@@ -83,12 +83,21 @@ type moody struct {
 	calls  int
 	failAt int
 	lose   bool
+	// down has every call fail.
+	down bool
 }
 
 func (m *moody) plan(name string, failAt int, lose bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.name, m.calls, m.failAt, m.lose = name, 0, failAt, lose
+}
+
+// fall has every call fail until it rises again.
+func (m *moody) fall(down bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down = down
 }
 
 // failed reports whether the planned call has failed.
@@ -105,7 +114,7 @@ func moodily[T any](m *moody, name string, call func() (T, error)) (T, error) {
 	if planned {
 		m.calls++
 	}
-	now, lose := planned && m.calls == m.failAt, m.lose
+	now, lose := m.down || (planned && m.calls == m.failAt), m.lose
 	m.mu.Unlock()
 	switch {
 	case !now:
