@@ -196,25 +196,7 @@ func (s *Systems) simPayseraAuthorization(r *http.Request) (any, error) {
 	return nil, nil
 }
 
-// simCallbacks lists the callbacks. With the query parameters settled and wait_ms it waits until so many of them are no
-// longer pending.
+// simCallbacks lists the callbacks, see [settledList].
 func (s *Systems) simCallbacks(r *http.Request) (any, error) {
-	settled := 0
-	if text := r.URL.Query().Get("settled"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 {
-			return nil, refuse(http.StatusBadRequest, "settled is %q, must be a number of callbacks", text)
-		}
-		settled = n
-	}
-	ctx, cancel, err := waitContext(r)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	list, err := s.Paysera.WaitCallbacks(ctx, settled)
-	if err != nil {
-		return nil, refuse(http.StatusConflict, "%v", err)
-	}
-	return list, nil
+	return settledList(r, "callbacks", s.Paysera.WaitCallbacks)
 }

@@ -484,14 +484,19 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 	handle("POST /xseries/revoke-tokens", func(*http.Request) (any, error) { shop.RevokeTokens(); return nil, nil })
 }
 
-// simDeliveries lists the deliveries. With the query parameters settled and wait_ms it waits until so many of them are
-// no longer pending.
+// simDeliveries lists the deliveries, see [settledList].
 func (s *Systems) simDeliveries(r *http.Request) (any, error) {
+	return settledList(r, "deliveries", s.XSeries.WaitDeliveries)
+}
+
+// settledList lists what the simulated systems post. With the query parameters settled and wait_ms it waits until so many
+// of them are no longer pending.
+func settledList[T any](r *http.Request, what string, wait func(context.Context, int) ([]T, error)) (any, error) {
 	settled := 0
 	if text := r.URL.Query().Get("settled"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return nil, refuse(http.StatusBadRequest, "settled is %q, must be a number of deliveries", text)
+			return nil, refuse(http.StatusBadRequest, "settled is %q, must be a number of %s", text, what)
 		}
 		settled = n
 	}
@@ -500,7 +505,7 @@ func (s *Systems) simDeliveries(r *http.Request) (any, error) {
 		return nil, err
 	}
 	defer cancel()
-	list, err := s.XSeries.WaitDeliveries(ctx, settled)
+	list, err := wait(ctx, settled)
 	if err != nil {
 		return nil, refuse(http.StatusConflict, "%v", err)
 	}
