@@ -185,10 +185,15 @@ func (k *Keeper) claimed(ctx context.Context, d *Delivery) (Result, error) {
 	if late(ctx) {
 		return Result{Unwritten: k.forget(ctx, claims)}, ErrLate
 	}
-	if err := Guard("the handler", func() error { return d.Handle(ctx) }); err != nil {
+	if err := d.handle(ctx); err != nil {
 		return Result{Unwritten: k.forget(ctx, claims)}, err
 	}
 	return Result{Answer: d.Answer, Unwritten: k.finish(ctx, claims, d.Answer)}, nil
+}
+
+func (d *Delivery) handle(ctx context.Context) (err error) {
+	defer recovered("the handler", &err)
+	return d.Handle(ctx)
 }
 
 // late reports whether the time for a delivery is over. A process that was frozen may not have noticed yet that ctx has ended.
@@ -226,8 +231,7 @@ func (k *Keeper) finish(ctx context.Context, claims []pairing.Delivery, answer [
 // finishOne insists: what was handled and isn't written down is handled again.
 func (k *Keeper) finishOne(ctx context.Context, claim *pairing.Delivery, answer []byte) error {
 	for wait := firstWait; ; wait *= 2 {
-		// A panic on a goroutine of ours would end the process.
-		err := Guard("the store of deliveries", func() error { return k.config.Deliveries.FinishDelivery(ctx, *claim, answer) })
+		err := k.tryFinish(ctx, claim, answer)
 		fenced := errors.Is(err, pairing.ErrFenced)
 		if fenced && wait > firstWait && k.written(ctx, claim) {
 			return nil
@@ -243,6 +247,12 @@ func (k *Keeper) finishOne(ctx context.Context, claim *pairing.Delivery, answer 
 			return err
 		}
 	}
+}
+
+// tryFinish makes an error of a panic, which would end the process on a goroutine of ours.
+func (k *Keeper) tryFinish(ctx context.Context, claim *pairing.Delivery, answer []byte) (err error) {
+	defer recovered("the store of deliveries", &err)
+	return k.config.Deliveries.FinishDelivery(ctx, *claim, answer)
 }
 
 // written reports whether it was an earlier attempt to finish this very claim that has ended it, and whose answer was lost. It
@@ -279,12 +289,15 @@ func failures(errs []error) []error {
 
 // Guard calls something, and makes a [*PanicError] of a panic.
 func Guard(what string, call func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = &PanicError{fmt.Sprintf("%s panicked: %v\n%s", what, cause, debug.Stack())}
-		}
-	}()
+	defer recovered(what, &err)
 	return call()
+}
+
+// recovered is deferred.
+func recovered(what string, err *error) {
+	if cause := recover(); cause != nil {
+		*err = &PanicError{fmt.Sprintf("%s panicked: %v\n%s", what, cause, debug.Stack())}
+	}
 }
 
 // PanicError is a panic. It wraps nothing: who panics with an error has not returned it.
