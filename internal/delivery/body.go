@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 )
 
 // sensible is the largest length that is believed before the bytes are there.
@@ -21,7 +22,7 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	switch {
 	case err == nil:
 		rest, err := io.ReadAll(limited)
-		return append(body, rest...), err
+		return slices.Concat(body, rest), err
 	case errors.Is(err, io.ErrUnexpectedEOF) && int64(n) == r.ContentLength:
 		return body[:n], nil
 	default:
