@@ -227,6 +227,7 @@ func TestOvertaken(t *testing.T) {
 		_, err := quick.Once(t.Context(), quick.letter("x", handled, "key"))
 		require.NoError(t, err)
 		first.Wait()
+		require.Len(t, store.Keys, 2, "what is certain isn't looked up")
 	})
 }
 
@@ -256,6 +257,20 @@ func TestOvertakenAfterAFault(t *testing.T) {
 		require.Len(t, result.Unwritten, 1)
 		require.ErrorIs(t, result.Unwritten[0], pairing.ErrFenced, "another's record isn't this one's")
 	})
+}
+
+// unaware is a context that has ended without knowing it yet, as that of a process that was frozen.
+type unaware struct{ context.Context } //nolint:containedctx // it is one.
+
+func (unaware) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+func TestLateByTheClock(t *testing.T) {
+	k := newDesk(deliverytest.NewStore())
+	_, err := k.Once(unaware{t.Context()}, k.letter("x", handled, "key"))
+	require.ErrorIs(t, err, delivery.ErrLate)
+	require.Zero(t, k.calls)
+	_, err = k.Once(t.Context(), k.letter("x", handled, "key"))
+	require.NoError(t, err, "nothing is left behind")
 }
 
 func TestGuard(t *testing.T) {

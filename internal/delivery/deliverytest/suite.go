@@ -287,6 +287,7 @@ func (y System) testFreeAgainAfterItsLease(t *testing.T) {
 	v.handle = func(context.Context) error { return errors.New("not now") }
 	v.mustComeAgain(t, "")
 	require.Contains(t, v.log.String(), "not now; and that was not written down: ")
+	require.NotContains(t, v.log.String(), y.Word+" handled")
 	v.handle = nil
 	v.mustComeAgain(t, "nobody knows that it failed")
 	time.Sleep(time.Minute)
@@ -380,12 +381,17 @@ func (y System) testHandlingIsBounded(t *testing.T) {
 		require.Equal(t, want, time.Since(start))
 	}
 	// A handler that is too slow for its context and succeeds all the same has succeeded.
-	slow := y.receiver(t, NewStore())
+	store := NewStore()
+	slow, other := y.receiver(t, store), y.receiver(t, store)
 	slow.handle = func(context.Context) error {
-		time.Sleep(y.Timeout + 2*time.Second)
+		time.Sleep(y.Timeout + 5*time.Second)
 		return nil
 	}
-	require.Equal(t, y.Handled, slow.post(t.Context()))
+	var first sync.WaitGroup
+	first.Go(func() { assert.Equal(t, y.Handled, slow.post(t.Context())) })
+	time.Sleep(y.Timeout + 4*time.Second)
+	other.mustComeAgain(t, "its claim is longer than that")
+	first.Wait()
 	start := time.Now()
 	require.Equal(t, y.Handled, slow.post(t.Context()))
 	require.Zero(t, time.Since(start), "it was written down")
