@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -344,6 +345,8 @@ func TestBrowserFirstVisit(t *testing.T) {
 	waiter.Do("document.querySelector('#term').focus()")
 	restaurant.Press("test")
 	waiter.Until("document.querySelector('#guests button')?.textContent.includes('Mike Test, up to 100')")
+	restaurant.Press(kb.ArrowDown)
+	waiter.Until("document.activeElement.parentElement.parentElement.id === 'guests'")
 	restaurant.Press("\r")
 	waiter.Until("document.activeElement.id === 'room'")
 	waiter.Do("document.querySelector('#tip').value = '2'")

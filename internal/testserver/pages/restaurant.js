@@ -136,6 +136,7 @@ ui.clear.addEventListener('click', () => { clear(); say(''); });
 ui.term.addEventListener('input', search);
 ui.term.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' && event.key !== 'ArrowDown') return;
+  event.preventDefault(); // the same Enter must not press what gets the focus
   const first = find('button', ui.guests);
   if (first && event.key === 'Enter') first.click();
   if (first && event.key === 'ArrowDown') first.focus();
