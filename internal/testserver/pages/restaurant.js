@@ -13,6 +13,7 @@ let payments = []; // as the server takes them
 let guest = null;
 let asked = 0; // the number of the last search
 let bills = '';
+let out = false; // the server doesn't answer
 
 function say(text, kind = '') {
   ui.status.textContent = text;
@@ -211,8 +212,11 @@ async function watch() {
   if (!document.hidden) {
     try {
       await look();
+      if (out) say('');
+      out = false;
       document.body.dataset.ready = 'restaurant';
     } catch (err) {
+      out = true;
       say(err.message, 'bad');
     }
   }
