@@ -195,33 +195,38 @@ func debit(ctx context.Context, tx *sql.Tx, bill int64, p pms.Posting) error {
 
 // credit takes a posting back: the one of the same bill and amount. What was never posted is not given back.
 func credit(ctx context.Context, tx *sql.Tx, bill int64, chain string, p pms.Posting) error {
-	rows, err := tx.QueryContext(ctx, `SELECT p.id, p.reservation, p.amount, p.gratuity FROM postings p JOIN bills b ON b.id = p.bill
-		WHERE b.chain = ? AND p.takes_back IS NULL AND p.id NOT IN (SELECT takes_back FROM postings WHERE takes_back IS NOT NULL) ORDER BY p.id DESC`, chain)
+	back, err := origin(ctx, tx, chain, p)
 	if err != nil {
 		return err
 	}
-	origin, reservation := int64(0), ""
-	for rows.Next() && origin == 0 {
-		var id int64
+	_, err = tx.ExecContext(ctx, `INSERT INTO postings (bill, reservation, amount, gratuity, takes_back)
+		SELECT ?, reservation, ?, '-' || gratuity, id FROM postings WHERE id = ?`, bill, p.Amount.String(), back)
+	return err
+}
+
+// origin finds the posting that another one takes back.
+func origin(ctx context.Context, tx *sql.Tx, chain string, p pms.Posting) (id int64, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT p.id, p.reservation, p.amount, p.gratuity FROM postings p JOIN bills b ON b.id = p.bill
+		WHERE b.chain = ? AND p.takes_back IS NULL AND p.id NOT IN (SELECT takes_back FROM postings WHERE takes_back IS NOT NULL) ORDER BY p.id DESC`, chain)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
 		var at string
 		var amount, gratuity decimal.Decimal
 		if err := rows.Scan(&id, &at, &amount, &gratuity); err != nil {
-			return errors.Join(err, rows.Close())
+			return 0, err
 		}
 		// The reservation may be missing, and the sign of the tip is documented nowhere.
 		if (p.ReservationID == "" || p.ReservationID == at) && amount.Equal(p.Amount.Neg()) && gratuity.Abs().Equal(p.Gratuity.Abs()) {
-			origin, reservation = id, at
+			return id, nil
 		}
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
+	if err := rows.Err(); err != nil {
+		return 0, err
 	}
-	if origin == 0 {
-		return pms.Refuse("Not found: what this takes back wasn't posted")
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO postings (bill, reservation, amount, gratuity, takes_back)
-		SELECT ?, ?, ?, '-' || gratuity, id FROM postings WHERE id = ?`, bill, reservation, p.Amount.String(), origin)
-	return err
+	return 0, pms.Refuse("Not found: what this takes back wasn't posted")
 }
 
 // room is a reservation with its folio.
@@ -250,19 +255,8 @@ func (p posting) Debit() decimal.Decimal { return p.Amount.Add(p.Gratuity) }
 
 // rooms returns all reservations. A posting that takes another one back comes right after it.
 func (b *books) rooms(ctx context.Context) ([]room, error) {
-	rows, err := b.db.QueryContext(ctx, `SELECT reservation, room, guest, credit, blocked, left_at IS NOT NULL FROM rooms ORDER BY room, reservation`)
+	list, err := b.reservations(ctx)
 	if err != nil {
-		return nil, err
-	}
-	var list []room
-	for rows.Next() {
-		var r room
-		if err := rows.Scan(&r.Reservation, &r.Room, &r.Guest, &r.Credit, &r.Blocked, &r.Left); err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		list = append(list, r)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
 	for i := range list {
@@ -273,21 +267,39 @@ func (b *books) rooms(ctx context.Context) ([]room, error) {
 	return list, nil
 }
 
+func (b *books) reservations(ctx context.Context) ([]room, error) {
+	rows, err := b.db.QueryContext(ctx, `SELECT reservation, room, guest, credit, blocked, left_at IS NOT NULL FROM rooms ORDER BY room, reservation`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []room
+	for rows.Next() {
+		var r room
+		if err := rows.Scan(&r.Reservation, &r.Room, &r.Guest, &r.Credit, &r.Blocked, &r.Left); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
 func (b *books) folio(ctx context.Context, r *room) error {
 	rows, err := b.db.QueryContext(ctx, `SELECT p.id, coalesce(p.takes_back, 0), p.id IN (SELECT takes_back FROM postings WHERE takes_back IS NOT NULL), coalesce(b.account, ''), b.name, b.closed, p.amount, p.gratuity
 		FROM postings p JOIN bills b ON b.id = p.bill WHERE p.reservation = ? ORDER BY coalesce(p.takes_back, p.id), p.id`, r.Reservation)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var p posting
 		if err := rows.Scan(&p.ID, &p.TakesBack, &p.TakenBack, &p.Bill, &p.Name, &p.Closed, &p.Amount, &p.Gratuity); err != nil {
-			return errors.Join(err, rows.Close())
+			return err
 		}
 		r.Balance = r.Balance.Add(p.Debit())
 		r.Postings = append(r.Postings, p)
 	}
-	return errors.Join(rows.Err(), rows.Close())
+	return rows.Err()
 }
 
 // search finds the guests in the house by a part of their name or by their room.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,16 +60,14 @@ func (d *desk) at() pace {
 }
 
 func (d *desk) set(p pace) error {
-	for _, known := range paces() {
-		if p == known {
-			d.mu.Lock()
-			d.pace = p
-			d.mu.Unlock()
-			d.books.notify()
-			return nil
-		}
+	if !slices.Contains(paces(), p) {
+		return fmt.Errorf("the hotel system can't be %q", p)
 	}
-	return fmt.Errorf("the hotel system can't be %q", p)
+	d.mu.Lock()
+	d.pace = p
+	d.mu.Unlock()
+	d.books.notify()
+	return nil
 }
 
 // think takes longer than the handler waits.

@@ -85,13 +85,13 @@ func newBooks(t *testing.T) *books {
 	return b
 }
 
-// folio returns what is on the folio of a reservation, in lines of bill, amount and tip.
-func folio(t *testing.T, b *books, reservation string) (lines []string, balance string) {
+// folio returns what is on the folio of R-101, in lines of bill, amount and tip.
+func folio(t *testing.T, b *books) (lines []string, balance string) {
 	t.Helper()
 	rooms, err := b.rooms(t.Context())
 	require.NoError(t, err)
 	for _, r := range rooms {
-		if r.Reservation == reservation {
+		if r.Reservation == "R-101" {
 			for _, p := range r.Postings {
 				lines = append(lines, p.Bill+" "+p.Amount.String()+" "+p.Gratuity.String())
 			}
@@ -118,7 +118,7 @@ func TestTheBooksPostOnce(t *testing.T) {
 	for _, c := range []*pmstest.Charge{bill, bill, bill.Again(), other} {
 		require.NoError(t, b.post(t.Context(), parsed(t, c)))
 	}
-	lines, balance := folio(t, b, "R-101")
+	lines, balance := folio(t, b)
 	require.Len(t, lines, 1)
 	require.Equal(t, "12", balance)
 
@@ -129,7 +129,7 @@ func TestTheBooksPostOnce(t *testing.T) {
 		require.NoError(t, b.post(t.Context(), parsed(t, c)))
 		require.NoError(t, b.post(t.Context(), parsed(t, c)))
 	}
-	_, balance = folio(t, b, "R-101")
+	_, balance = folio(t, b)
 	require.Equal(t, "36", balance)
 }
 
@@ -142,7 +142,7 @@ func TestAReversalStandsBesideItsOrigin(t *testing.T) {
 	for _, c := range []*pmstest.Charge{first, second, void} {
 		require.NoError(t, b.post(t.Context(), parsed(t, c)))
 	}
-	lines, balance := folio(t, b, "R-101")
+	lines, balance := folio(t, b)
 	require.Equal(t, []string{parsed(t, first).FiscID + " 11 1", parsed(t, void).FiscID + " -11 -1", parsed(t, second).FiscID + " 11 1"}, lines)
 	require.Equal(t, "12", balance)
 
@@ -153,7 +153,7 @@ func TestAReversalStandsBesideItsOrigin(t *testing.T) {
 	require.NoError(t, b.post(t.Context(), parsed(t, reversal)))
 	require.NoError(t, b.post(t.Context(), parsed(t, corrected)))
 	require.NoError(t, b.post(t.Context(), parsed(t, corrected.Void().Set("initialAccountId", parsed(t, second).FiscID))))
-	_, balance = folio(t, b, "R-101")
+	_, balance = folio(t, b)
 	require.Equal(t, "0", balance)
 }
 
@@ -168,13 +168,13 @@ func TestAllOrNothing(t *testing.T) {
 	require.True(t, ok)
 	bill.Payload["payments"] = append(list, more...)
 	require.ErrorContains(t, b.post(t.Context(), parsed(t, bill)), "Nobody has checked in as R-999")
-	lines, _ := folio(t, b, "R-101")
+	lines, _ := folio(t, b)
 	require.Empty(t, lines)
 	bill.Payload["payments"] = list
 	require.NoError(t, b.post(t.Context(), parsed(t, bill)), "what was refused may be tried again")
 	bill = bill.Again().Set("fiscId", "A2").Set("payments.0.methodCode", "CASH")
 	require.NoError(t, b.post(t.Context(), parsed(t, bill)))
-	lines, _ = folio(t, b, "R-101")
+	lines, _ = folio(t, b)
 	require.Len(t, lines, 1, "cash is no posting")
 }
 
@@ -294,7 +294,10 @@ func (p *process) sim(method, path, body string) string {
 // posted waits until everything is posted or not, and returns the first posting.
 func (p *process) posted() (state, message string) {
 	p.t.Helper()
-	var list []struct{ State, Message string }
+	var list []struct {
+		State   string `json:"state"`
+		Message string `json:"message"`
+	}
 	require.NoError(p.t, json.Unmarshal([]byte(p.sim("GET", "/postings?settled=1&wait_ms=20000", "")), &list))
 	require.Len(p.t, list, 1)
 	return list[0].State, list[0].Message

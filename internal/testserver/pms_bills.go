@@ -3,6 +3,7 @@ package testserver
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,11 +12,13 @@ import (
 	"github.com/shopspring/decimal"
 )
 
+// The payment methods that the restaurant takes: "Charge to Room", and cash.
 const (
-	// RoomMethod is the payment method "Charge to Room", and CashMethod the other one that the restaurant takes.
 	RoomMethod = "IKPMS"
 	CashMethod = "CASH"
+)
 
+const (
 	pmsDevice = 12345
 	pmsStaff  = 6
 	pmsWaiter = "John Doe"
@@ -35,8 +38,11 @@ func (d pmsDish) Text() string { return d.Price.StringFixed(2) }
 func pmsDishes() []pmsDish {
 	food, drinks := pmsCenter{25769803810, "Food"}, pmsCenter{25769803811, "Drinks"}
 	return []pmsDish{
-		{"F07", "French Fries", decimal.New(600, -2), food}, {"S03", "Soup", decimal.New(850, -2), food},
-		{"M12", "Risotto", decimal.New(1890, -2), food}, {"B01", "Beer", decimal.New(500, -2), drinks}, {"W04", "Red Wine", decimal.New(720, -2), drinks},
+		{"F07", "French Fries", decimal.New(600, -2), food},
+		{"S03", "Soup", decimal.New(850, -2), food},
+		{"M12", "Risotto", decimal.New(1890, -2), food},
+		{"B01", "Beer", decimal.New(500, -2), drinks},
+		{"W04", "Red Wine", decimal.New(720, -2), drinks},
 	}
 }
 
@@ -161,7 +167,7 @@ func (p *PMS) ordered(order PMSOrder) (*PMSBill, error) {
 		b.Lines = append(b.Lines, PMSLine{Type: "Sale", SKU: dish.SKU, Name: dish.Name, Price: dish.Price, Quantity: item.Quantity})
 	}
 	if len(b.Lines) == 0 || order.Discount.IsNegative() || order.ServiceCharge.IsNegative() {
-		return nil, fmt.Errorf("testserver: the bill has no items, or a negative discount or service charge")
+		return nil, errors.New("testserver: the bill has no items, or a negative discount or service charge")
 	}
 	if order.Discount.IsPositive() {
 		b.Lines = append(b.Lines, PMSLine{Type: "AccountDiscount", Name: "Discount", Price: order.Discount.Neg(), Quantity: 1})
@@ -183,7 +189,7 @@ func (p *PMS) accept(b *PMSBill, manager bool) error {
 	paid, toRooms, rooms := decimal.Zero, decimal.Zero, 0
 	for _, payment := range b.Payments {
 		if !payment.Amount.IsPositive() || payment.Tip.IsNegative() {
-			return fmt.Errorf("testserver: a payment is not positive, or its tip is negative")
+			return errors.New("testserver: a payment is not positive, or its tip is negative")
 		}
 		paid = paid.Add(payment.Amount)
 		switch {
@@ -203,7 +209,7 @@ func (p *PMS) accept(b *PMSBill, manager bool) error {
 	case !paid.Equal(b.Total):
 		return fmt.Errorf("testserver: %s is to be paid, not %s", b.Total.StringFixed(2), paid.StringFixed(2))
 	case rooms > 0 && provider == nil:
-		return fmt.Errorf("testserver: no hotel system is registered")
+		return errors.New("testserver: no hotel system is registered")
 	case rooms > 1 && !provider.has(pmsMulti):
 		return fmt.Errorf("testserver: the hotel system is registered without %s: one room can be charged", pmsMulti)
 	case rooms > 0 && !toRooms.Equal(b.Total) && !provider.has(pmsPartial):

@@ -39,7 +39,7 @@ func (s *Systems) simPMS(handle func(string, simCall)) {
 		return nil, p.PostAgain(r.PathValue("account"), body.NewKey)
 	})
 	handle("POST "+bill+"/reconcile", func(r *http.Request) (any, error) { return nil, p.Reconcile(r.PathValue("account")) })
-	handle("GET /pms/postings", func(r *http.Request) (any, error) { return settledList(r, "postings", p.WaitPostings) })
+	handle("GET /pms/postings", s.simPostings)
 	handle("POST /pms/postings/duplicate", func(r *http.Request) (any, error) {
 		var body struct {
 			Count    int  `json:"count"`
@@ -58,6 +58,11 @@ func (s *Systems) simPMS(handle func(string, simCall)) {
 	handle("POST /pms/postings/hold", func(*http.Request) (any, error) { p.HoldPostings(); return nil, nil })
 	handle("POST /pms/postings/release", func(*http.Request) (any, error) { p.ReleasePostings(); return nil, nil })
 	handle("POST /pms/postings/settings", s.simPostingSettings)
+}
+
+// simPostings lists the postings, see [settledList].
+func (s *Systems) simPostings(r *http.Request) (any, error) {
+	return settledList(r, "postings", s.PMS.WaitPostings)
 }
 
 func (s *Systems) simTip(r *http.Request) (any, error) {
