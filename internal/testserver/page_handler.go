@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed pages
@@ -155,7 +156,7 @@ func servePageFile(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(content) //nolint:gosec // only what is embedded can be named
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
 }
 
 // sendPage sends an HTML document.
