@@ -122,13 +122,12 @@ func (h *hotel) open(ctx context.Context, at net.Listener, db string) (err error
 	if err != nil {
 		return fail(err)
 	}
-	h.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	reception := newReception(h.desk, h.world.Describe().Sim.RestaurantURL)
-	h.server.RegisterOnShutdown(reception.close)
 	mux := http.NewServeMux()
 	mux.Handle("/pms/", handler)
 	mux.Handle("/", reception)
-	h.server.Handler = mux
+	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	h.server.RegisterOnShutdown(reception.close)
 	server := h.server
 	h.group.Go(func() { h.failed <- server.Serve(at) })
 	return nil

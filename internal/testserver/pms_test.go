@@ -268,7 +268,11 @@ func TestPMSDuplicates(t *testing.T) {
 	})
 	bill, err := h.PMS.CloseBill(fries(toRoom("11", "0")))
 	require.NoError(t, err)
-	require.Len(t, h.settle(1).Attempts, 2)
+	got := h.settle(1)
+	require.Len(t, got.Attempts, 2)
+	for _, attempt := range got.Attempts {
+		require.Equal(t, http.StatusOK, attempt.Status, "each waits for the other")
+	}
 	require.Equal(t, h.keys[0], h.keys[1])
 	require.Equal(t, h.charges[0], h.charges[1])
 
