@@ -18,6 +18,7 @@ const (
 	xseriesPrefix      = "/xseries"
 	smartconnectPrefix = "/smartconnect"
 	payseraPrefix      = "/paysera"
+	kseriesPrefix      = "/kseries"
 	simPrefix          = "/_sim"
 )
 
@@ -45,16 +46,18 @@ type Options struct {
 	XSeries      XSeriesOptions
 	SmartConnect SmartConnectOptions
 	Paysera      PayseraOptions
+	KSeries      KSeriesOptions
 }
 
-// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, the control API /_sim, and pages for a
-// person: /till, /terminals, and / with both. The engine's methods are its own.
+// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, /kseries, the control API /_sim, and pages
+// for a person: /till, /terminals, / with both, and /tables. The engine's methods are its own.
 type Systems struct {
 	*Engine
 
 	XSeries      *XSeries
 	SmartConnect *SmartConnect
 	Paysera      *Paysera
+	KSeries      *KSeries
 
 	mu        sync.Mutex
 	publicURL string
@@ -73,6 +76,7 @@ func New(opts Options) *Systems {
 	}
 	s := &Systems{
 		Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect), Paysera: newPaysera(e, opts.Paysera),
+		KSeries: newKSeries(e, opts.KSeries),
 	}
 	s.SetPublicURL(opts.PublicURL)
 	s.SetLinks(opts.Title, opts.Links...)
@@ -113,6 +117,7 @@ func (s *Systems) Handler() http.Handler {
 		{xseriesPrefix, s.handler(xseriesName, xseriesPrefix, s.XSeries)},
 		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
 		{payseraPrefix, s.handler(payseraName, payseraPrefix, s.Paysera)},
+		{kseriesPrefix, s.handler(kseriesName, kseriesPrefix, s.KSeries)},
 		{simPrefix, s.simHandler()},
 	}
 	pages := s.pageHandler()
@@ -127,7 +132,7 @@ func (s *Systems) Handler() http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera or /_sim", http.StatusNotFound)
+		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera, /kseries or /_sim", http.StatusNotFound)
 	})
 }
 
@@ -138,6 +143,7 @@ func (s *Systems) Reset() {
 	s.XSeries.reset()
 	s.SmartConnect.reset()
 	s.Paysera.reset()
+	s.KSeries.reset()
 }
 
 // Close stops what terminals would do later by themselves, and wakes who waits for them.
@@ -171,7 +177,7 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln and delivers webhooks and callbacks until ctx ends, then lets the answers under way finish, for two seconds at
+// Serve answers on ln and delivers webhooks, callbacks and notifications until ctx ends, then lets the answers under way finish, for two seconds at
 // most. It returns nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
@@ -187,6 +193,7 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	var deliveries sync.WaitGroup
 	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
 	deliveries.Go(func() { s.Paysera.serveCallbacks(delivering) })
+	deliveries.Go(func() { s.KSeries.serveNotifications(delivering) })
 	defer deliveries.Wait()
 	defer endDeliveries()
 	stopped := make(chan struct{})
@@ -250,6 +257,7 @@ type Description struct {
 	XSeries      XSeriesDescription      `json:"xseries"`
 	SmartConnect SmartConnectDescription `json:"smartconnect"`
 	Paysera      PayseraDescription      `json:"paysera"`
+	KSeries      KSeriesDescription      `json:"kseries"`
 	Sim          SimDescription          `json:"sim"`
 }
 
@@ -311,6 +319,30 @@ type PayseraUserDescription struct {
 	SimURL   string `json:"sim_url"`
 }
 
+// KSeriesDescription tells how to reach the simulated K-Series: /o, /f and /staff are below the base URL. At the vendor OAuth V2
+// is on another host. An access token for all of it comes from POST {sim}/kseries/token too.
+type KSeriesDescription struct {
+	BaseURL            string         `json:"base_url"`
+	AuthorizeURL       string         `json:"authorize_url"` // of OAuth V2
+	TokenURL           string         `json:"token_url"`
+	ClientID           string         `json:"client_id"`
+	ClientSecret       string         `json:"client_secret"`
+	LegacyAuthorizeURL string         `json:"legacy_authorize_url"` // of OAuth V1
+	LegacyTokenURL     string         `json:"legacy_token_url"`
+	LegacyID           string         `json:"legacy_id"`
+	LegacySecret       string         `json:"legacy_secret"`
+	Currency           string         `json:"currency"`
+	Locations          []KSeriesPlace `json:"locations"`
+	// TablesURL is the page through which a person uses the tables.
+	TablesURL string `json:"tables_url"`
+}
+
+// KSeriesPlace is a business location.
+type KSeriesPlace struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
 // SimDescription tells how to reach the control API and the pages for a person.
 type SimDescription struct {
 	BaseURL string `json:"base_url"`
@@ -334,6 +366,7 @@ func (s *Systems) Describe() Description {
 		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals"},
 	}
 	d.Paysera = s.Paysera.describe(base, sim)
+	d.KSeries = s.KSeries.describe(base)
 	s.SmartConnect.mu.Lock()
 	d.SmartConnect.MinPollMS = max(s.SmartConnect.minPoll, 0).Milliseconds()
 	s.SmartConnect.mu.Unlock()
