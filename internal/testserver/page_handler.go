@@ -39,6 +39,10 @@ type pageData struct {
 	Till      bool
 	Products  []product
 	Terminals []string
+	// Tables, Menu and TableCurrency are the restaurant's.
+	Tables        []KSeriesTable
+	Menu          []KSeriesProduct
+	TableCurrency string
 }
 
 // SetLinks sets what the pages show at their top, in place of [Options.Title] and [Options.Links].
@@ -54,10 +58,10 @@ const defaultTitle = "Simulated store"
 // isPage reports whether a path belongs to the pages that a person uses.
 func isPage(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return path == "/" || first == "till" || first == "terminals" || first == "pages"
+	return path == "/" || first == "till" || first == "terminals" || first == "tables" || first == "pages"
 }
 
-// pageHandler serves the till and the terminals to a browser. What the pages do, they do through the control API.
+// pageHandler serves the till, the terminals and the tables to a browser. What the pages do, they do through the control API.
 func (s *Systems) pageHandler() http.Handler {
 	page := template.Must(template.ParseFS(pageFiles, "pages/page.html"))
 	mux := http.NewServeMux()
@@ -91,6 +95,11 @@ func (s *Systems) pageHandler() http.Handler {
 	show("/terminals/{id}", func(d *pageData, r *http.Request) bool {
 		d.Name, d.Terminals = "terminal", []string{r.PathValue("id")}
 		return s.SmartConnect.Device(r.PathValue("id")) != nil
+	})
+	show("/tables", func(d *pageData, _ *http.Request) bool {
+		d.Name, d.Terminals = "tables", nil
+		d.Tables, d.Menu, d.TableCurrency = s.KSeries.Tables(), s.KSeries.Products(), s.KSeries.opts.Currency
+		return true
 	})
 	mux.HandleFunc("GET /pages/{file}", servePageFile)
 	mux.HandleFunc("GET /till/receipts/{payment}", func(w http.ResponseWriter, r *http.Request) {
