@@ -293,11 +293,11 @@ func (p *Payments) move(ctx context.Context, payment pairing.Payment, from, to m
 	if err != nil {
 		return payment, err
 	}
-	level := slog.LevelInfo
 	if to.phase == refused || to.phase == unclear {
-		level = slog.LevelError
+		p.log.LogAttrs(ctx, slog.LevelError, "an approved payment waits for a person", p.attrs(moved, nil)...)
+	} else {
+		p.log.LogAttrs(ctx, slog.LevelInfo, "an approved payment goes on", p.attrs(moved, nil)...)
 	}
-	p.log.LogAttrs(ctx, level, "a payment was moved", p.attrs(moved, nil)...)
 	p.follow(moved)
 	return moved, nil
 }

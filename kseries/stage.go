@@ -144,8 +144,12 @@ const (
 
 // because says why a payment is where it is, and what is to be done.
 func (s PaymentStatus) because(m mark) string {
+	amount, err := tillroute.FormatAmount(s.Payment.Result.Amount, s.Payment.Currency)
+	if err != nil {
+		amount = s.Payment.Result.Amount.String()
+	}
 	charged := fmt.Sprintf("%s %s were charged at terminal %s for check %s (reference %s)",
-		s.Payment.Result.Amount, s.Payment.Currency, s.Payment.Terminal, s.AccountIdentifier, s.Reference)
+		amount, s.Payment.Currency, s.Payment.Terminal, s.AccountIdentifier, s.Reference)
 	said := ""
 	if m.text != "" {
 		said = " (" + m.text + ")"
@@ -159,9 +163,9 @@ func (s PaymentStatus) because(m mark) string {
 		return charged + ", and the check doesn't have it yet" + said + ". It is tried again by itself."
 	case settled:
 		if m.word == onCheck {
-			return "A person has seen to it that the check has the payment: " + m.text + "."
+			return "A person has seen to it that the check has the payment" + said + "."
 		}
-		return "A person has given the money back: " + m.text + "."
+		return "A person has given the money back" + said + "."
 	case refused:
 		switch AccountError(m.word) {
 		case Overpaid:

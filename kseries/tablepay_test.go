@@ -41,8 +41,10 @@ type pos struct {
 	// deaf is a point of sale that does nothing, and says nothing.
 	deaf bool
 	// delay is how long a notification takes; notify gets them, unless it is nil.
-	delay  time.Duration
-	notify func(kseries.Notification)
+	delay time.Duration
+	// latency is how long a request takes to get here.
+	latency time.Duration
+	notify  func(kseries.Notification)
 	// before and after are asked at each request, before and after it is carried out.
 	before, after func(call string) error
 	status        func(call string) int
@@ -66,6 +68,7 @@ func (p *pos) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodPost {
 		call = "pay"
 	}
+	time.Sleep(p.latency)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := r.Context().Err(); err != nil {
@@ -394,6 +397,17 @@ func TestWhatTheCheckGets(t *testing.T) {
 	}
 }
 
+// sameReference returns the reference of the first payment of a floor.
+func sameReference(t *testing.T) string {
+	t.Helper()
+	f := newFloor(t)
+	p := f.node()
+	f.submit(p)
+	f.run(10*time.Second, p)
+	require.Len(t, f.pos.references, 1)
+	return f.pos.references[0]
+}
+
 func TestOnlyWhatWasApprovedIsApplied(t *testing.T) {
 	for _, outcome := range []tillroute.Outcome{tillroute.Declined, tillroute.Cancelled, tillroute.Failed, tillroute.Unknown} {
 		t.Run(outcome.String(), func(t *testing.T) {
@@ -409,6 +423,8 @@ func TestOnlyWhatWasApprovedIsApplied(t *testing.T) {
 				require.Empty(t, f.pos.references)
 				s, err := p.Wait(t.Context(), "pay-1")
 				require.Contains(t, s.Reason, "the terminal said so")
+				require.NoError(t, p.Notification(t.Context(), kseries.Notification{Reference: sameReference(t), Status: kseries.Success}))
+				require.Empty(t, f.status(p).Payment.Mark, "no check can have it")
 				if outcome != tillroute.Unknown {
 					require.NoError(t, err)
 					require.Equal(t, kseries.StageNotPaid, s.Stage)
@@ -510,6 +526,7 @@ func TestInvariantSeveralNodesApplyOnce(t *testing.T) {
 				assert.NoError(t, node.Notification(t.Context(), n))
 			}
 		}
+		f.pos.latency = 10 * time.Second
 		sent := 0
 		f.pos.before = func(call string) error {
 			if call == "pay" {
@@ -587,7 +604,7 @@ func TestWhatPassesIsTriedAgainWithANewReference(t *testing.T) {
 					require.Equal(t, 1, f.active())
 					return
 				}
-				for _, part := range []string{"20 EUR", "card/1", account, s.Reference, "say"} {
+				for _, part := range []string{"20.00 EUR", "card/1", account, s.Reference, "say"} {
 					require.Contains(t, s.Reason, part)
 				}
 				open, err := p.Open(t.Context(), 0, 10)
@@ -698,7 +715,7 @@ func TestATryThatIsNotTaken(t *testing.T) {
 				f.run(2*time.Minute, p)
 				s := f.status(p)
 				require.Equal(t, c.stage, s.Stage, s.Reason)
-				require.Contains(t, s.Reason, "20 EUR were charged")
+				require.Contains(t, s.Reason, "20.00 EUR were charged")
 				require.Contains(t, s.Reason, "(no", "what the vendor said")
 				open, err := p.Open(t.Context(), 0, 10)
 				require.NoError(t, err)
@@ -820,6 +837,102 @@ func TestNotificationsInAnyOrder(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestWhoGaveItBackAfterAllIsNotAskedAgain is about a payment that was given back, and applied all the same.
+func TestWhoGaveItBackAfterAllIsNotAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		p := f.node()
+		f.pos.deaf = true
+		f.submit(p)
+		f.run(10*time.Minute, p)
+		back := kseries.Settlement{By: "Ann", Reason: "given back in cash"}
+		s, err := p.Resolve(t.Context(), "pay-1", back)
+		require.NoError(t, err)
+		success := kseries.Notification{Reference: s.Reference, Status: kseries.Success}
+		require.NoError(t, p.Notification(t.Context(), success))
+		s = f.status(p)
+		require.Equal(t, kseries.StageUnconfirmed, s.Stage)
+		require.Contains(t, s.Reason, "given back (Ann: given back in cash)")
+		s, err = p.Resolve(t.Context(), "pay-1", back)
+		require.NoError(t, err)
+		require.Equal(t, kseries.StageGivenBack, s.Stage)
+		require.NoError(t, p.Notification(t.Context(), success))
+		require.Equal(t, kseries.StageGivenBack, f.status(p).Stage)
+	})
+}
+
+// TestAnAnswerThatIsLostIsNotWaitedFor is about a request whose repetition is refused as used: that proves that it had arrived.
+func TestAnAnswerThatIsLostIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		p := f.node()
+		f.submit(p)
+		f.pos.after = func(string) error {
+			f.pos.after = func(string) error { return nil }
+			return io.ErrUnexpectedEOF
+		}
+		f.run(50*time.Second, p)
+		require.Equal(t, kseries.StagePaid, f.status(p).Stage)
+	})
+}
+
+func TestReferencesAreNeverTheSame(t *testing.T) {
+	seen := map[string]string{}
+	for _, changed := range []string{"nothing", "ID", "check", "location"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFloor(t)
+			_, err := f.router.PairTerminal(t.Context(), pairing.Pairing{
+				Register: kseries.RegisterKey(7, "table-12"), Terminal: pairing.Terminal{Provider: "card", Serial: "1"},
+			})
+			require.NoError(t, err)
+			p := f.node()
+			f.pos.fails = []string{"UPDATE_FAILED"}
+			f.listen(p)
+			f.submit(p, func(r *kseries.PaymentRequest) {
+				switch changed {
+				case "ID":
+					r.ID = "pay-2"
+				case "check":
+					r.AccountIdentifier = "A1.1"
+				case "location":
+					r.Register.Account = "7"
+				}
+			})
+			f.run(time.Minute, p)
+			require.Len(t, f.pos.references, 2)
+			for _, reference := range f.pos.references {
+				require.Empty(t, seen[reference[5:]], changed)
+				seen[reference[5:]] = changed
+			}
+		})
+	}
+}
+
+func TestAPersonMayTakeTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		f.card.result = func(p pairing.Payment) pairing.Result {
+			if p.ID == "pay-1" {
+				return pairing.Result{}
+			}
+			return pairing.Result{Outcome: tillroute.Approved, Amount: p.Amount}
+		}
+		p := f.node()
+		f.listen(p)
+		var group sync.WaitGroup
+		group.Go(func() { f.run(time.Hour, p) })
+		f.submit(p)
+		for i := range 4 {
+			time.Sleep(10 * time.Minute)
+			f.submit(p, func(r *kseries.PaymentRequest) { r.ID = fmt.Sprint("other-", i); r.Amount = d("1") })
+		}
+		_, err := f.router.Resolve(t.Context(), "pay-1", pairing.Resolution{Outcome: tillroute.Approved, By: "Ann", Reason: "seen in its journal"})
+		require.NoError(t, err)
+		group.Wait()
+		require.Equal(t, kseries.StagePaid, f.status(p).Stage)
+	})
 }
 
 func TestNotificationsOfOthersAreLeftAlone(t *testing.T) {
