@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -23,8 +24,6 @@ const (
 	tableName = "Table 3"
 	// endpoint is the ID of the app's endpoint for notifications.
 	endpoint = "tour"
-	// webhookPassword is what the vendor proves itself with there.
-	webhookPassword = "tour-webhook-password"
 )
 
 // bistro is a restaurant whose guests pay at the table: its app, and the terminal that the waiter brings.
@@ -145,8 +144,9 @@ func (t *tour) serveBistro(ctx context.Context, b *bistro) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	password := tillroute.Secret(rand.Text()) // with which the vendor proves itself
 	handler, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
-		Credentials: []kseries.Credential{{Username: "tour", Password: webhookPassword}},
+		Credentials: []kseries.Credential{{Username: "tour", Password: password}},
 		Deliveries:  b.shop.store, Handle: payments.Notification,
 	})
 	if err != nil {
@@ -168,7 +168,7 @@ func (t *tour) serveBistro(ctx context.Context, b *bistro) (string, error) {
 		group.Wait()
 	}
 	if _, err := b.client.Webhooks.Create(ctx, kseries.Endpoint{
-		ID: endpoint, URL: "http://" + listener.Addr().String() + "/", Username: "tour", Password: webhookPassword,
+		ID: endpoint, URL: "http://" + listener.Addr().String() + "/", Username: "tour", Password: password,
 	}); err != nil {
 		return "", err
 	}

@@ -42,7 +42,7 @@ func (s *Systems) simKSeries(handle func(string, simCall)) {
 	handle("POST /kseries/expire-tokens", plain(k.ExpireTokens))
 	handle("POST /kseries/revoke-tokens", plain(k.RevokeTokens))
 
-	handle("GET /kseries/notifications", func(r *http.Request) (any, error) { return settledList(r, "notifications", k.WaitNotifications) })
+	handle("GET /kseries/notifications", s.simNotifications)
 	handle("POST /kseries/notifications/duplicate", simCount(k.DuplicateNotifications))
 	handle("POST /kseries/notifications/lose", simCount(k.LoseNotifications))
 	handle("POST /kseries/notifications/hold", plain(k.HoldNotifications))
@@ -57,6 +57,11 @@ func (s *Systems) simKSeries(handle func(string, simCall)) {
 		return nil, nil
 	})
 	handle("POST /kseries/notifications/settings", s.simNotify)
+}
+
+// simNotifications lists the notifications, see [settledList].
+func (s *Systems) simNotifications(r *http.Request) (any, error) {
+	return settledList(r, "notifications", s.KSeries.WaitNotifications)
 }
 
 func (s *Systems) simOpenCheck(r *http.Request) (any, error) {
