@@ -18,8 +18,13 @@ import (
 	"github.com/tillroute/tillroute/kseries"
 )
 
-// onceTime bounds all that happens with -once.
-const onceTime = time.Minute
+const (
+	// onceTime bounds all that happens with -once.
+	onceTime = time.Minute
+	// here is the table that the guests sit at, and page its page.
+	here = 6
+	page = "/table/6"
+)
 
 // story is what happens with -once.
 type story struct {
@@ -60,28 +65,35 @@ func (r *restaurant) once(ctx context.Context, stdout io.Writer) error {
 	return nil
 }
 
-// seat opens a check at the table that the story is about.
-func (s story) seat(table int, order ...string) (testserver.KSeriesCheck, error) {
-	check, err := s.world.KSeries.OpenCheck(table, order...)
+// seat has guests sit down and order. Whoever sat there before pays in cash.
+func (s story) seat(order ...string) (testserver.KSeriesCheck, error) {
+	for _, check := range s.world.KSeries.Checks() {
+		if check.Table == here && !check.Closed {
+			if _, err := s.world.KSeries.PayAtPOS(check.Account, "CASH", check.Total.Sub(check.Paid)); err != nil {
+				return check, err
+			}
+		}
+	}
+	check, err := s.world.KSeries.OpenCheck(here, order...)
 	if err == nil {
-		s.say("check %s at table %d comes to %s", check.Account, table, check.Total.StringFixed(2))
+		s.say("check %s at table %d comes to %s", check.Account, here, check.Total.StringFixed(2))
 	}
 	return check, err
 }
 
 func (s story) whole(ctx context.Context) error {
-	check, err := s.seat(6, "20002", "30001")
+	check, err := s.seat("20002", "30001")
 	if err != nil {
 		return err
 	}
-	if err := s.paid(ctx, 6, url.Values{"pay": {"all"}}); err != nil {
+	if err := s.paid(ctx, url.Values{"pay": {"all"}}); err != nil {
 		return err
 	}
 	return s.closed(check.Account)
 }
 
 func (s story) shared(ctx context.Context) error {
-	check, err := s.seat(6, "20002", "20003", "30001")
+	check, err := s.seat("20002", "20003", "30001")
 	if err != nil {
 		return err
 	}
@@ -90,7 +102,7 @@ func (s story) shared(ctx context.Context) error {
 		if payers == 1 {
 			form.Set("tip", "2")
 		}
-		if err := s.paid(ctx, 6, form); err != nil {
+		if err := s.paid(ctx, form); err != nil {
 			return err
 		}
 	}
@@ -98,10 +110,10 @@ func (s story) shared(ctx context.Context) error {
 }
 
 func (s story) declined(ctx context.Context) error {
-	if _, err := s.seat(6, "20001"); err != nil {
+	if _, err := s.seat("20001"); err != nil {
 		return err
 	}
-	id, err := s.begin(ctx, 6, url.Values{"pay": {"all"}}, (*testserver.Device).Decline)
+	id, err := s.begin(ctx, url.Values{"pay": {"all"}}, (*testserver.Device).Decline)
 	if err != nil {
 		return err
 	}
@@ -110,15 +122,15 @@ func (s story) declined(ctx context.Context) error {
 
 func (s story) secondTime(ctx context.Context) error {
 	s.world.KSeries.FailNext(1, "UPDATE_FAILED", "update error: the tablet was busy")
-	return s.paid(ctx, 6, url.Values{"pay": {"all"}})
+	return s.paid(ctx, url.Values{"pay": {"all"}})
 }
 
 func (s story) overtaken(ctx context.Context) error {
-	check, err := s.seat(6, "20003")
+	check, err := s.seat("20003")
 	if err != nil {
 		return err
 	}
-	id, err := s.begin(ctx, 6, url.Values{"pay": {"all"}}, func(d *testserver.Device) error {
+	id, err := s.begin(ctx, url.Values{"pay": {"all"}}, func(d *testserver.Device) error {
 		if _, err := s.world.KSeries.PayAtPOS(check.Account, "CASH", decimal.NewFromInt(5)); err != nil {
 			return err
 		}
@@ -130,38 +142,37 @@ func (s story) overtaken(ctx context.Context) error {
 	if err := s.ends(ctx, id, kseries.StageRefused); err != nil {
 		return err
 	}
-	if err := s.post(ctx, "/table/6/settle", url.Values{"id": {id}, "do": {"back"}}); err != nil {
+	if err := s.post(ctx, page+"/settle", url.Values{"id": {id}, "do": {"back"}}); err != nil {
 		return err
 	}
 	return s.ends(ctx, id, kseries.StageGivenBack)
 }
 
 // paid has somebody pay what the form says, and the terminal approve it.
-func (s story) paid(ctx context.Context, table int, form url.Values) error {
-	id, err := s.begin(ctx, table, form, (*testserver.Device).Approve)
+func (s story) paid(ctx context.Context, form url.Values) error {
+	id, err := s.begin(ctx, form, (*testserver.Device).Approve)
 	if err != nil {
 		return err
 	}
 	return s.ends(ctx, id, kseries.StagePaid)
 }
 
-// begin sends a table's form, and does what a guest does at the terminal.
-func (s story) begin(ctx context.Context, table int, form url.Values, press func(*testserver.Device) error) (string, error) {
-	path := fmt.Sprint("/table/", table)
-	page, err := s.load(ctx, http.MethodGet, path, nil)
+// begin sends the page's form, and does what a guest does at the terminal.
+func (s story) begin(ctx context.Context, form url.Values, press func(*testserver.Device) error) (string, error) {
+	shown, err := s.load(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return "", err
 	}
-	hidden := regexp.MustCompile(`name="id" value="(table-[^"]*)">\s*<fieldset`).FindStringSubmatch(page)
+	hidden := regexp.MustCompile(`name="id" value="(table-[^"]*)">\s*<fieldset`).FindStringSubmatch(shown)
 	if hidden == nil {
 		return "", errors.New("the table's page has no form")
 	}
 	id := html.UnescapeString(hidden[1])
 	form.Set("id", id)
-	if err := s.post(ctx, path+"/pay", form); err != nil {
+	if err := s.post(ctx, page+"/pay", form); err != nil {
 		return "", err
 	}
-	paired, err := s.router.Pairing(ctx, register(int64(table)))
+	paired, err := s.router.Pairing(ctx, register(here))
 	if err != nil {
 		return "", err
 	}
@@ -192,8 +203,8 @@ func (s story) ends(ctx context.Context, id string, want kseries.Stage) error {
 		return fmt.Errorf("the payment is %s instead of %s: %s", last.Stage, want, last.Reason)
 	}
 	s.say("%s of check %s: %s", last.Amount.StringFixed(2), last.AccountIdentifier, strings.TrimSpace(string(last.Stage)+". "+last.Reason))
-	page, err := s.load(ctx, http.MethodGet, strings.Replace("/"+id[:strings.IndexByte(id, '/')], "-", "/", 1), nil)
-	if err == nil && !strings.Contains(page, `data-stage="`+string(want)+`"`) {
+	shown, err := s.load(ctx, http.MethodGet, page, nil)
+	if err == nil && !strings.Contains(shown, `data-stage="`+string(want)+`"`) {
 		err = errors.New("the table's page doesn't say so")
 	}
 	return err

@@ -29,7 +29,7 @@ type view struct {
 	World    string // the address of the simulated systems
 	Currency string
 	Problem  string
-	Seats    []seat
+	Plans    []plan
 	Table    int64
 	Terminal string
 	Check    *bill
@@ -38,18 +38,25 @@ type view struct {
 	ID string
 }
 
+// plan is a part of the floor.
+type plan struct {
+	Name  string
+	Seats []seat
+}
+
 // seat is a table as the floor shows it.
 type seat struct {
 	Number int64
-	Name   string
 	Due    string // "" while it is free
 }
 
 // bill is a check as a table's page shows it.
 type bill struct {
 	Account, Total, Paid, Due string
-	Sales                     []kseries.Sale
-	Open                      bool
+	// Pending is what guests are paying at this moment, or have paid and the check doesn't have yet, and Left what is due beyond
+	// that. Each is "" for nothing.
+	Pending, Left string
+	Sales         []kseries.Sale
 }
 
 // line is a payment as a table's page shows it.
@@ -59,8 +66,12 @@ type line struct {
 	Charged string
 }
 
-// mostPayments is how many payments a table's page shows.
-const mostPayments = 5
+const (
+	// mostPayments is how many payments a table's page shows.
+	mostPayments = 5
+	// mostPending is among how many of a table's last payments those are that are not over.
+	mostPending = 50
+)
 
 // pages returns the handler of the pages, and of what K-Series posts.
 func (r *restaurant) pages(notifications http.Handler) http.Handler {
@@ -113,7 +124,7 @@ func (r *restaurant) pages(notifications http.Handler) http.Handler {
 			show(w, http.StatusUnprocessableEntity, "table.html", v)
 			return
 		}
-		http.Redirect(w, q, q.URL.ResolveReference(q.URL).Path[:strings.LastIndex(q.URL.Path, "/")], http.StatusSeeOther)
+		http.Redirect(w, q, fmt.Sprint("/table/", v.Table), http.StatusSeeOther)
 	})
 	mux.HandleFunc("POST /table/{number}/settle", func(w http.ResponseWriter, q *http.Request) {
 		v, err := r.table(q.Context(), q.PathValue("number"))
@@ -164,46 +175,79 @@ func (r *restaurant) floor(ctx context.Context) (view, error) {
 		return view{}, err
 	}
 	v := view{Title: "Tables"}
-	for _, table := range r.tables {
-		s := seat{Number: table.Number, Name: table.Description}
-		due := decimal.Zero
-		for _, c := range checks {
-			if left, ok := c.Due(); ok && c.TableNumber == table.Number {
-				due = due.Add(left)
-				s.Due = r.money(due)
-			}
+	for _, p := range r.plans {
+		shown := plan{Name: p.Name}
+		for _, table := range p.Tables {
+			shown.Seats = append(shown.Seats, r.seat(table.Number, checks))
 		}
-		v.Seats = append(v.Seats, s)
+		v.Plans = append(v.Plans, shown)
 	}
 	return v, nil
 }
 
+func (r *restaurant) seat(table int64, checks []kseries.Check) seat {
+	s := seat{Number: table}
+	due := decimal.Zero
+	for _, c := range checks {
+		if left, ok := c.Due(); ok && c.TableNumber == table {
+			due = due.Add(left)
+			s.Due = r.money(due)
+		}
+	}
+	return s
+}
+
 // table is the page of one table.
 func (r *restaurant) table(ctx context.Context, number string) (view, error) {
-	i := slices.IndexFunc(r.tables, func(t kseries.Table) bool { return strconv.FormatInt(t.Number, 10) == number })
-	if i < 0 {
+	v := view{Title: "Table " + number, ID: "table-" + number + "/" + rand.Text()}
+	for _, p := range r.plans {
+		for _, table := range p.Tables {
+			if strconv.FormatInt(table.Number, 10) == number {
+				v.Table = table.Number
+			}
+		}
+	}
+	if v.Table == 0 {
 		return view{}, errNoTable
 	}
-	v := view{Title: "Table " + number, Table: r.tables[i].Number, ID: "table-" + number + "/" + rand.Text()}
 	paired, err := r.router.Pairing(ctx, register(v.Table))
 	if err != nil {
 		return v, err
 	}
 	v.Terminal = paired.Terminal.Serial
+	if v.Payments, err = r.lines(ctx, v.Table); err != nil {
+		return v, err
+	}
 	check, err := r.client.Checks.ByTable(ctx, location, v.Table)
 	switch {
 	case errors.Is(err, tillroute.ErrNotFound):
 	case err != nil:
 		return v, err
 	default:
-		due, known := check.Due()
-		v.Check = &bill{
-			Account: check.AccountIdentifier, Total: r.money(check.Total.Decimal), Paid: r.money(check.Paid.Decimal), Due: r.money(due),
-			Sales: check.Sales, Open: known && due.IsPositive(),
+		v.Check = r.bill(check, v.Payments)
+	}
+	v.Payments = v.Payments[:min(len(v.Payments), mostPayments)]
+	return v, nil
+}
+
+// bill says what is due of a check, and how much of that is on its way already: two guests who pay the same at once would both be
+// charged.
+func (r *restaurant) bill(check kseries.Check, payments []line) *bill {
+	due, known := check.Due()
+	b := &bill{
+		Account: check.AccountIdentifier, Total: r.money(check.Total.Decimal), Paid: r.money(check.Paid.Decimal), Due: r.money(due), Sales: check.Sales,
+	}
+	pending := decimal.Zero
+	for _, p := range payments {
+		if p.AccountIdentifier == check.AccountIdentifier && (!p.Stage.Over() || p.Stage.NeedsPerson()) {
+			pending = pending.Add(p.Amount)
+			b.Pending = r.money(pending)
 		}
 	}
-	v.Payments, err = r.lines(ctx, v.Table)
-	return v, err
+	if left := due.Sub(pending); known && left.IsPositive() {
+		b.Left = r.money(left)
+	}
+	return b
 }
 
 // lines returns the last payments of a table, the latest first.
@@ -217,7 +261,7 @@ func (r *restaurant) lines(ctx context.Context, table int64) ([]line, error) {
 			return nil, err
 		}
 		last = append(last, list...)
-		last = last[max(0, len(last)-mostPayments):]
+		last = last[max(0, len(last)-mostPending):]
 		if len(list) < page {
 			break
 		}
@@ -240,19 +284,19 @@ func (r *restaurant) lines(ctx context.Context, table int64) ([]line, error) {
 
 // pay asks for what a table's form says.
 func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
-	if v.Check == nil || !v.Check.Open {
-		return errors.New("nothing is due at this table")
-	}
-	due, err := tillroute.ParseAmount(v.Check.Due, r.currency)
-	if err != nil {
-		return err
-	}
 	id := q.FormValue("id")
 	if !strings.HasPrefix(id, fmt.Sprintf("table-%d/", v.Table)) {
 		return errors.New("the form is incomplete: load the page again")
 	}
 	if _, err := r.router.Payment(ctx, id); err == nil {
 		return nil // The form was sent before.
+	}
+	if v.Check == nil || v.Check.Left == "" {
+		return errors.New("nothing is left to be paid at this table")
+	}
+	due, err := tillroute.ParseAmount(v.Check.Left, r.currency)
+	if err != nil {
+		return err
 	}
 	amount := due
 	switch q.FormValue("pay") {
@@ -261,7 +305,7 @@ func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
 			return err
 		}
 		if amount.GreaterThan(due) {
-			return fmt.Errorf("only %s %s are due", v.Check.Due, r.currency)
+			return fmt.Errorf("only %s %s are left to be paid", v.Check.Left, r.currency)
 		}
 	case "share":
 		payers, err := strconv.Atoi(strings.TrimSpace(q.FormValue("payers")))

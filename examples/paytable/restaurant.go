@@ -27,6 +27,8 @@ const (
 	pollInterval = 300 * time.Millisecond
 	// interval is how often it is looked what was approved.
 	interval = 200 * time.Millisecond
+	// posDelay is how long the simulated point of sale takes.
+	posDelay = 500 * time.Millisecond
 	// lease is short, so that a demo that was killed goes on soon after it is started again.
 	lease = 4 * time.Second
 	// stopTime is how long answers that are under way may take at the end.
@@ -49,7 +51,7 @@ type restaurant struct {
 	oauth    kseries.OAuth
 	payments *kseries.Payments
 	password tillroute.Secret
-	tables   []kseries.Table
+	plans    []kseries.FloorPlan
 	currency string
 
 	server *http.Server
@@ -76,7 +78,7 @@ func start(ctx context.Context, addr, db string, stderr io.Writer) (*restaurant,
 		PublicURL:    "http://" + worldAt.Addr().String(),
 		StateFile:    strings.TrimSuffix(db, ".db") + ".simulated.json",
 		SmartConnect: testserver.SmartConnectOptions{MinPoll: pollInterval / 2}, //nolint:mnd // half is far enough off.
-		KSeries:      testserver.KSeriesOptions{POSDelay: time.Second},
+		KSeries:      testserver.KSeriesOptions{POSDelay: posDelay},
 	})
 	if err := r.world.Load(); err != nil {
 		return fail(err)
@@ -90,10 +92,15 @@ func start(ctx context.Context, addr, db string, stderr io.Writer) (*restaurant,
 		_ = r.store.Close()
 		return fail(err)
 	}
-	r.run(ctx, handler, pageAt, worldAt)
+	ctx, r.end = context.WithCancel(ctx)
+	r.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	r.group.Go(func() { r.failed <- r.world.Serve(ctx, worldAt) })
 	if err := r.open(ctx); err != nil {
-		return nil, errors.Join(err, r.stop(ctx))
+		return nil, errors.Join(err, pageAt.Close(), r.stop(ctx))
 	}
+	r.group.Go(func() { r.failed <- r.server.Serve(pageAt) })
+	r.group.Go(func() { r.failed <- r.router.Run(ctx) })
+	r.group.Go(func() { r.failed <- r.payments.Run(ctx) })
 	return r, nil
 }
 
@@ -172,16 +179,6 @@ func (r *restaurant) build(logger *slog.Logger) (http.Handler, error) {
 	return r.pages(notifications), nil
 }
 
-// run starts what runs.
-func (r *restaurant) run(ctx context.Context, handler http.Handler, pageAt, worldAt net.Listener) {
-	ctx, r.end = context.WithCancel(ctx)
-	r.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-	r.group.Go(func() { r.failed <- r.world.Serve(ctx, worldAt) })
-	r.group.Go(func() { r.failed <- r.server.Serve(pageAt) })
-	r.group.Go(func() { r.failed <- r.router.Run(ctx) })
-	r.group.Go(func() { r.failed <- r.payments.Run(ctx) })
-}
-
 // open gets everything ready that isn't yet: the merchant's consent, the webhook endpoint, terminals at the tables, and guests.
 func (r *restaurant) open(ctx context.Context) error {
 	_, err := r.store.Grant(ctx, kseries.System, account)
@@ -203,24 +200,25 @@ func (r *restaurant) open(ctx context.Context) error {
 	if r.currency, err = r.client.Finance.Currency(ctx, location); err != nil {
 		return err
 	}
-	plans, err := r.client.Tables.FloorPlans(ctx, location)
-	if err != nil {
+	if r.plans, err = r.client.Tables.FloorPlans(ctx, location); err != nil {
 		return err
 	}
-	for _, plan := range plans {
-		r.tables = append(r.tables, plan.Tables...)
-	}
 	devices := r.world.SmartConnect.Devices()
-	for i, table := range r.tables {
-		if err := r.pair(ctx, table, devices[i%len(devices)]); err != nil {
-			return fmt.Errorf("table %d has no terminal: %w", table.Number, err)
+	for i, plan := range r.plans {
+		for j, table := range plan.Tables {
+			if err := r.pair(ctx, table, devices[(i+j)%len(devices)]); err != nil {
+				return fmt.Errorf("table %d has no terminal: %w", table.Number, err)
+			}
 		}
 	}
 	if len(r.world.KSeries.Checks()) > 0 {
 		return nil
 	}
-	for table, order := range map[int][]string{2: {"20002", "20003", "30001", "30001"}, 3: {"20001", "20004"}, 5: {"20002", "20002", "20002", "30001"}} {
-		if _, err := r.world.KSeries.OpenCheck(table, order...); err != nil {
+	for _, guests := range []struct {
+		table int
+		order []string
+	}{{2, []string{"20002", "20003", "30001", "30001"}}, {3, []string{"20001", "20004"}}, {5, []string{"20002", "20002", "20002", "30001"}}} {
+		if _, err := r.world.KSeries.OpenCheck(guests.table, guests.order...); err != nil {
 			return err
 		}
 	}
