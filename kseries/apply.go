@@ -254,7 +254,9 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 				payment, err = p.move(ctx, payment, m, mark{phase: submitted, try: m.try, at: now.Add(p.config.TTL), text: m.text})
 				break
 			}
-			payment, err = p.send(ctx, payment, a, m, p.claim(resending, m.try, now, m.giveUp))
+			claim := p.claim(resending, m.try, now, m.giveUp)
+			claim.text = m.text
+			payment, err = p.send(ctx, payment, a, m, claim)
 		case submitted:
 			deadline := m.at.Add(p.config.Margin)
 			last := !deadline.After(now)
@@ -383,7 +385,9 @@ func (p *Payments) again(ctx context.Context, payment pairing.Payment, a applica
 			return looked, err
 		}
 	}
-	return p.send(ctx, payment, a, m, p.claim(sending, m.try, now, now.Add(p.config.TTL)))
+	claim := p.claim(sending, m.try, now, now.Add(p.config.TTL))
+	claim.text = m.text
+	return p.send(ctx, payment, a, m, claim)
 }
 
 // look reads the check, and moves the payment if it has it. last says that no notification is waited for any more.

@@ -65,7 +65,8 @@ const (
 
 // Payments takes payments for checks at terminals: pay at the table. A payment is routed to the terminal that its table or device
 // is paired with; once it is approved there, it is applied to the check; and a notification, or the check, confirms that. It is
-// safe for concurrent use. [NewPayments] makes one; it applies nothing unless [Payments.Run] runs, on this node or another.
+// safe for concurrent use. [NewPayments] makes one, and the zero value is not usable. Nothing is applied unless [Payments.Run] runs,
+// on this node or another.
 //
 // # What survives
 //
@@ -430,6 +431,9 @@ const page = 200
 // store's payments from there on, so remember where the oldest one is.
 func (p *Payments) Open(ctx context.Context, after int64, limit int) ([]PaymentStatus, error) {
 	var open []PaymentStatus
+	if limit <= 0 {
+		return nil, nil
+	}
 	err := p.walk(ctx, after, func(payment pairing.Payment) bool {
 		if _, ours := p.applicationOf(payment); ours {
 			if s := p.status(pairing.Progress{Payment: payment}); s.Stage == StageApplying || s.Stage.NeedsPerson() {

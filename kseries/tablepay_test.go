@@ -182,6 +182,8 @@ type markedStore struct {
 	before, after func(string) error
 	// broken has all reads of payments fail.
 	broken bool
+	// late is a payment that no list has yet.
+	late string
 }
 
 func (s *markedStore) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
@@ -202,12 +204,13 @@ func (s *markedStore) MarkPayment(ctx context.Context, id, from, to string) (pai
 
 func (s *markedStore) ListPayments(ctx context.Context, f pairing.Filter, limit int) ([]pairing.Payment, error) {
 	s.mu.Lock()
-	broken := s.broken
+	broken, late := s.broken, s.late
 	s.mu.Unlock()
 	if broken {
 		return nil, errors.New("the disk is gone")
 	}
-	return s.Store.ListPayments(ctx, f, limit)
+	list, err := s.Store.ListPayments(ctx, f, limit)
+	return slices.DeleteFunc(list, func(p pairing.Payment) bool { return p.ID == late }), err
 }
 
 // floor is a restaurant: a point of sale, a terminal at table 12, and a store.
@@ -910,6 +913,27 @@ func TestReferencesAreNeverTheSame(t *testing.T) {
 	}
 }
 
+// TestAPaymentThatAppearsLateIsSeen is about stores in which the payments of several terminals don't appear in their order.
+func TestAPaymentThatAppearsLateIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		p, elsewhere := f.node(), f.node()
+		f.listen(p)
+		f.store.late = "pay-1"
+		f.submit(elsewhere)
+		f.submit(elsewhere, func(r *kseries.PaymentRequest) { r.ID = "pay-2" })
+		var group sync.WaitGroup
+		group.Go(func() { f.run(10*time.Minute, p) })
+		time.Sleep(time.Minute)
+		require.Len(t, f.pos.references, 1)
+		f.store.mu.Lock()
+		f.store.late = ""
+		f.store.mu.Unlock()
+		group.Wait()
+		require.Equal(t, kseries.StagePaid, f.status(p).Stage)
+	})
+}
+
 func TestAPersonMayTakeTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFloor(t)
@@ -1229,4 +1253,41 @@ func TestSplit(t *testing.T) {
 		_, err := kseries.Split(d(c.due), c.payers, c.currency)
 		require.ErrorIs(t, err, tillroute.ErrInvalid, "%+v", c)
 	}
+}
+
+func TestWhatTheVendorSaysFitsIntoAMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, reason := range []string{"", strings.Repeat("long ", 200), strings.Repeat("é", 300), "a\x00b\nc\td\xff\u2028\u200b", "  ", "🍕🍕", "- -"} {
+			f := newFloor(t)
+			p := f.node()
+			f.pos.deaf = true
+			f.submit(p)
+			f.run(time.Minute, p)
+			n := kseries.Notification{Reference: f.status(p).Reference, Status: kseries.Failure, Reason: reason, TimeoutMessage: "too late"}
+			require.NoError(t, p.Notification(t.Context(), n), "%q", reason)
+			require.Equal(t, kseries.StageRefused, f.status(p).Stage, "%q", reason)
+		}
+	})
+}
+
+func TestCurrencyOfALocation(t *testing.T) {
+	s := newServer(t, answer(http.StatusOK, fixture(t, "financial_businesses_200.json")))
+	currency, err := s.client(t).Finance.Currency(t.Context(), 1234567890)
+	require.NoError(t, err)
+	require.Equal(t, "GBP", currency)
+	_, err = s.client(t).Finance.Currency(t.Context(), 1)
+	require.ErrorIs(t, err, tillroute.ErrNotFound)
+	require.ErrorContains(t, err, "business location 1")
+
+	// The second page is read too.
+	var full []string
+	for i := range 1000 {
+		full = append(full, fmt.Sprintf(`{"businessId":%d,"currencyCode":"EUR"}`, i+1))
+	}
+	s = newServer(t, answer(http.StatusOK, `{"_embedded":{"businessList":[`+strings.Join(full, ",")+`]}}`),
+		answer(http.StatusOK, fixture(t, "financial_businesses_200.json")))
+	currency, err = s.client(t).Finance.Currency(t.Context(), 1234567890)
+	require.NoError(t, err)
+	require.Equal(t, "GBP", currency)
+	require.Equal(t, "page=1&size=1000", s.got()[1].query)
 }

@@ -252,17 +252,17 @@ func (r *restaurant) bill(check kseries.Check, payments []line) *bill {
 
 // lines returns the last payments of a table, the latest first.
 func (r *restaurant) lines(ctx context.Context, table int64) ([]line, error) {
-	const page = 100
+	const atOnce = 100
 	var last []pairing.Payment
 	filter := pairing.Filter{Register: register(table)}
 	for {
-		list, err := r.router.Payments(ctx, filter, page)
+		list, err := r.router.Payments(ctx, filter, atOnce)
 		if err != nil {
 			return nil, err
 		}
 		last = append(last, list...)
 		last = last[max(0, len(last)-mostPending):]
-		if len(list) < page {
+		if len(list) < atOnce {
 			break
 		}
 		filter.After = list[len(list)-1].Seq
