@@ -326,7 +326,8 @@ func (p *Payments) Pay(ctx context.Context, r PaymentRequest) (PaymentStatus, er
 	return p.Wait(ctx, r.ID)
 }
 
-// Wait waits until a payment is settled, or a person has to see to it, and returns it: see [Stage.Over].
+// Wait waits until a payment is settled, or a person has to see to it, and returns it: see [Stage.Over]. Its Stage says how it ended:
+// one that was declined, or that the point of sale has refused, is no error.
 //
 // If nobody can say how it ended, or if the wait ends early, the payment comes back as far as it is known together with an error
 // that matches [tillroute.ErrOutcomeUnknown]. If the wait ended early the payment goes on all the same: Wait may be called again.
