@@ -41,7 +41,7 @@ func TestContractTablePayments(t *testing.T) {
 		for {
 			select {
 			case n := <-v.got:
-				assert.NoError(t, payments.Notification(t.Context(), n))
+				assert.NoError(t, payments.Notification(context.WithoutCancel(ctx), n))
 			case <-ctx.Done():
 				return
 			}
