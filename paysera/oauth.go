@@ -20,9 +20,9 @@ import (
 // The causes of a failed connection that programs want to tell apart; ask with errors.Is.
 var (
 	// ErrRefused is a user who said no.
-	ErrRefused = errors.New("the user did not give their consent")
+	ErrRefused = errors.New("the user did not give their consent: begin again if they want to")
 	// ErrState is a callback that doesn't belong to this browser: start again.
-	ErrState = errors.New("the callback doesn't belong to the connection that was begun here")
+	ErrState = errors.New("the callback doesn't belong to the connection that was begun here: begin again")
 	// ErrReconnect is a user whose consent is gone: they have to connect again.
 	ErrReconnect = errors.New("the user's consent is gone: have them connect again")
 )
@@ -80,7 +80,7 @@ func (o OAuth) AuthCodeURL(state string) (string, error) {
 		problems = append(problems, "AuthorizeURL: "+err.Error())
 	}
 	if len(state) < minState {
-		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least", len(state), minState))
+		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least: NewState makes one", len(state), minState))
 	}
 	if len(problems) > 0 {
 		return "", tillroute.Invalid(System, "OAuth.AuthCodeURL", "%s", strings.Join(problems, "; "))

@@ -42,7 +42,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// true <nil>
-	// xseries: New: invalid: DomainPrefix "acme.retail.lightspeed.app" is not the first part of a store's address: small letters, digits and hyphens; AccessToken, or OAuth and Tokens, are missing
+	// xseries: New: invalid: DomainPrefix "acme.retail.lightspeed.app" is not the first part of a store's address, such as acme: small letters, digits and hyphens; AccessToken, or OAuth and Tokens, are missing
 }
 
 func ExampleRegistersService_All() {
