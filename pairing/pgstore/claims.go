@@ -22,13 +22,12 @@ const readyTerminals = "WITH RECURSIVE" +
 	"  SELECT provider, (SELECT min(serial) FROM @payments p" +
 	"   WHERE p.provider = terminals.provider AND p.serial > terminals.serial AND " + isOpen + ")" +
 	"  FROM terminals WHERE serial IS NOT NULL)" +
-	" SELECT terminals.provider, terminals.serial FROM terminals" +
-	" CROSS JOIN LATERAL (SELECT coalesce(" +
-	"   (SELECT seq FROM @payments p WHERE p.provider = terminals.provider AND p.serial = terminals.serial AND " + hasTurn + ")," +
-	"   (SELECT min(seq) FROM @payments p WHERE p.provider = terminals.provider AND p.serial = terminals.serial AND " + isOpen + "))" +
-	"  AS seq) AS heads JOIN @payments p USING (seq)" +
-	" WHERE terminals.serial IS NOT NULL AND " + isFree +
-	" ORDER BY seq LIMIT $2"
+	" SELECT provider, serial FROM terminals CROSS JOIN LATERAL (" + // LIMIT keeps the planner from joining with all payments
+	"SELECT p.seq FROM @payments p WHERE p.seq = coalesce(" +
+	"(SELECT seq FROM @payments q WHERE q.provider = terminals.provider AND q.serial = terminals.serial AND " + hasTurn + ")," +
+	" (SELECT min(seq) FROM @payments q WHERE q.provider = terminals.provider AND q.serial = terminals.serial AND " + isOpen + "))" +
+	" AND " + isFree + " LIMIT 1) AS heads" +
+	" WHERE serial IS NOT NULL ORDER BY seq LIMIT $2"
 
 // isFree is the condition under which anybody can claim the head p.
 const isFree = "coalesce(p.lease_until, p.not_before, '-infinity') <= now()"

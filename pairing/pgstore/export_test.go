@@ -21,3 +21,6 @@ func BareSelect(s *Store) string { return s.sql(selectPayment) }
 
 // Pending returns how many writes wait.
 func Pending(s *Store) int { return s.group.queue.Len() }
+
+// Listeners returns how many listen.
+func Listeners(s *Store) int { return int(s.listeners.Load()) }
