@@ -12,7 +12,6 @@ import (
 
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/internal/batch"
-	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // maxGroup bounds how many writes wait for one another.
@@ -78,7 +77,7 @@ func (g *group) commit(ctx context.Context) {
 			m.Done()
 		}
 	case !undone(err):
-		finish(members, refusal.Lost(err))
+		finish(members, g.store.lost(err))
 	case len(members) == 1 && !conflicted(err) || code(err) == "":
 		finish(members, g.store.failed(ctx, err))
 	default:
@@ -172,7 +171,7 @@ func (g *group) alone(ctx context.Context, m *batch.Member[write]) error {
 		case err == nil:
 			return nil
 		case !undone(err):
-			return refusal.Lost(err)
+			return g.store.lost(err)
 		case try == attempts || !conflicted(err):
 			return g.store.failed(ctx, err)
 		}

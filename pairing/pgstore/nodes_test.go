@@ -29,7 +29,7 @@ func run(t *testing.T, s pairing.Store, store *opened, d pairing.Driver) *pairin
 	go func() { ended <- router.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		assert.ErrorIs(t, <-ended, context.Canceled)
 	})
 	require.Eventually(t, func() bool { return pgstore.Listeners(store.Store) == 1 }, 30*time.Second, time.Millisecond)
 	return router
@@ -157,7 +157,7 @@ func TestNodesWorkTogether(t *testing.T) {
 				for i := range each {
 					r := n*terminals + at
 					_, err := s.AcceptPayment(t.Context(), benchRequest(r, int64(r*1000+i)))
-					assert.NoError(t, err)
+					assert.NoError(t, err) //nolint:testifylint // not the test's goroutine.
 					claim, ok, err := s.ClaimPayment(t.Context(), benchTerminal(at), fmt.Sprint(n), time.Minute)
 					for ok && err == nil {
 						mu.Lock()

@@ -138,7 +138,7 @@ func TestAFailedWriteTakesNothingWithIt(t *testing.T) {
 				assert.NoError(t, err)
 				return
 			}
-			assert.ErrorIs(t, err, tillroute.ErrInvalid)
+			assert.ErrorIs(t, err, tillroute.ErrInvalid) //nolint:testifylint // not the test's goroutine.
 			assert.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 		})
 	}
@@ -271,7 +271,7 @@ func TestCrashes(t *testing.T) {
 					acknowledged[r.ID] = true
 				case !errors.Is(err, tillroute.ErrOutcomeUnknown):
 					refused[r.ID] = true
-					assert.ErrorIs(t, err, tillroute.ErrUnavailable)
+					assert.ErrorIs(t, err, tillroute.ErrUnavailable) //nolint:testifylint // not the test's goroutine.
 				}
 				mu.Unlock()
 				if err != nil {
