@@ -2,7 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -100,12 +99,14 @@ func (g *group) send(ctx context.Context, conn *pgxpool.Conn, members []*batch.M
 	results := conn.SendBatch(ctx, b)
 	for range lock {
 		if _, err := results.Exec(); err != nil {
-			return errors.Join(err, ignore(results.Close()))
+			_ = results.Close() // it says the same
+			return err
 		}
 	}
 	for _, m := range members {
 		if err := read(results, m.Write); err != nil {
-			return errors.Join(err, ignore(results.Close()))
+			_ = results.Close() // it says the same
+			return err
 		}
 	}
 	return results.Close()
@@ -127,9 +128,6 @@ func read(results pgx.BatchResults, w write) error {
 	rows.Close()
 	return rows.Err()
 }
-
-// ignore drops an error that repeats another.
-func ignore(error) error { return nil }
 
 // locks returns the statements that come before those of the members.
 func (g *group) locks(members []*batch.Member[write]) []write {
