@@ -12,22 +12,23 @@ import (
 type Step string
 
 const (
-	// HandedOver: the terminal's side has taken the payment, and its handle is written down. Took is how long that was
-	// after it was accepted, by this node's clock from the time by the store's.
+	// HandedOver payments were taken by the terminal's side, and their handle is written down. Took is how long that was
+	// after they were accepted, by this node's clock from the time by the store's.
 	HandedOver Step = "handed over"
-	// Requeued: it was provably not sent, and is queued again: its terminal is busy, or this node was late.
+	// Requeued payments were provably not sent, and are queued again: the terminal is busy, or this node was late.
 	Requeued Step = "requeued"
-	// TakenUp: it was being sent or was sent when another process left it, and is looked up or followed from here on.
+	// TakenUp payments were being sent, or were sent, when another process left them. They are looked up, or followed from
+	// here on.
 	TakenUp Step = "taken up"
-	// Ended: its outcome is written down. If that is Unknown it is parked. Took is how long the terminal had it, or 0 if
-	// that isn't known; for a payment that was taken up it counts from SentAt, by the store's clock, to this node's.
+	// Ended payments have their outcome written down. If that is Unknown they are parked. Took is how long the terminal had
+	// them, or 0 if that isn't known; where they were taken up it counts from SentAt, by the store's clock, to this node's.
 	Ended Step = "ended"
-	// Withdrawn: it was stopped before it was sent. Withdrawing it once more is told again.
+	// Withdrawn payments were stopped before they were sent. Withdrawing one once more is told again.
 	Withdrawn Step = "withdrawn"
-	// Resolved: a person has decided its outcome.
+	// Resolved payments have an outcome that a person has decided.
 	Resolved Step = "resolved"
-	// Fenced: the store has refused a write of this node, since another had taken the payment over. One lease that is lost
-	// may be told several times, once for each write.
+	// Fenced payments had a write of this node refused by the store, since another node had taken them over. One lease that
+	// is lost may be told several times, once for each write.
 	Fenced Step = "fenced"
 )
 

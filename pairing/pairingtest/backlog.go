@@ -2,6 +2,7 @@ package pairingtest
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
@@ -34,12 +35,12 @@ func (k *kit) counted(limit int) string {
 	k.Helper()
 	list, err := k.counter().CountPayments(k.Context(), limit)
 	k.ok(err, "counting payments")
-	text := ""
+	var text strings.Builder
 	for _, b := range list {
 		k.rule(b.Age >= 0, "an age is never negative", "%s", b.Age)
-		text += fmt.Sprintf("%s %s %d\n", b.Terminal, b.State, b.Count)
+		fmt.Fprintf(&text, "%s %s %d\n", b.Terminal, b.State, b.Count)
 	}
-	return text
+	return text.String()
 }
 
 func backlogByTerminal(k *kit) {
