@@ -18,7 +18,7 @@ import (
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
-	"github.com/tillroute/tillroute/pairing/sqlitestore"
+	"github.com/tillroute/tillroute/pairing/metrics"
 	"github.com/tillroute/tillroute/smartconnect"
 	"github.com/tillroute/tillroute/xseries"
 	"github.com/tillroute/tillroute/xseries/gateway"
@@ -39,42 +39,57 @@ type demo struct {
 	world   *testserver.Systems
 	gateway *gateway.Handler
 	router  *pairing.Router
+	counts  *metrics.Collector
 
-	store  pairing.Store
-	server *http.Server
-	group  sync.WaitGroup
-	failed chan error
-	end    context.CancelFunc
+	store   pairing.Store
+	server  *http.Server
+	metrics *http.Server // nil without -metrics
+	group   sync.WaitGroup
+	failed  chan error
+	end     context.CancelFunc
+}
+
+// options are what the flags say.
+type options struct {
+	addr     string
+	database database
+	metrics  string
 }
 
 // start opens the database and starts everything. What runs ends with stop.
-func start(ctx context.Context, addr, db string, stderr io.Writer) (*demo, error) {
-	pageAt, gatewayAt, err := listen(ctx, addr)
+func start(ctx context.Context, o options, stderr io.Writer) (*demo, error) {
+	pageAt, gatewayAt, err := listen(ctx, o.addr)
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{url: "http://" + pageAt.Addr().String() + "/", failed: make(chan error, 3)} //nolint:mnd // one for each that runs.
+	d := &demo{url: "http://" + pageAt.Addr().String() + "/", failed: make(chan error, 4)} //nolint:mnd // one for each that runs.
 	fail := func(err error) (*demo, error) {
 		_, _ = pageAt.Close(), gatewayAt.Close()
 		return nil, err
 	}
 	d.world = testserver.New(testserver.Options{
 		PublicURL:    "http://" + pageAt.Addr().String(),
-		StateFile:    strings.TrimSuffix(db, ".db") + ".simulated.json",
+		StateFile:    strings.TrimSuffix(o.database.file, ".db") + ".simulated.json",
 		SmartConnect: testserver.SmartConnectOptions{MinPoll: pollInterval / 2}, //nolint:mnd // half is far enough off.
 	})
 	if err := d.world.Load(); err != nil {
 		return fail(err)
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	if d.store, err = sqlitestore.Open(ctx, sqlitestore.Config{Path: db}); err != nil {
+	if d.store, err = o.database.open(ctx); err != nil {
 		return fail(err)
 	}
 	if err := d.build("http://"+gatewayAt.Addr().String()+"/xseries", logger); err != nil {
 		_ = d.store.Close()
 		return fail(err)
 	}
+	metricsAt, err := d.listenMetrics(ctx, o.metrics)
+	if err != nil {
+		_ = d.store.Close()
+		return fail(err)
+	}
 	d.run(ctx, pageAt, gatewayAt)
+	d.runMetrics(metricsAt)
 	return d, nil
 }
 
@@ -112,12 +127,16 @@ func (d *demo) build(address string, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := d.count(); err != nil {
+		return err
+	}
 	d.router, err = pairing.New(pairing.Config{
 		Store:     d.store,
 		Drivers:   map[string]pairing.Driver{smartconnect.Provider: smartconnect.NewDriver(terminals)},
 		Lease:     lease,
 		BusyDelay: time.Second,
 		Logger:    logger,
+		Observer:  d.counts.Observe,
 	})
 	if err != nil {
 		return err
@@ -184,6 +203,9 @@ func (d *demo) stop(ctx context.Context) error {
 	err := d.server.Shutdown(grace)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = d.server.Close()
+	}
+	if d.metrics != nil {
+		err = errors.Join(err, d.metrics.Close())
 	}
 	d.end()
 	d.group.Wait()

@@ -4,6 +4,10 @@
 //	go run ./examples/gateway
 //
 // prints the address of a page with a till and two terminals. It can be killed at any moment and started again.
+//
+//	go run ./examples/gateway payments
+//
+// is for the person who looks after its payments, also while it runs: docs/operations.md tells when it is needed.
 package main
 
 import (
@@ -36,10 +40,15 @@ func main() {
 var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "payments" {
+		return payments(ctx, args[1:], stdout, stderr)
+	}
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	addr := flags.String("addr", "127.0.0.1:8080", "host:port of the page; the gateway listens on the port after it, or on free ones for port 0")
-	db := flags.String("db", "tillroute.db", "the SQLite `file` that keeps everything; the simulated world is kept beside it")
+	var o options
+	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "host:port of the page; the gateway listens on the port after it, or on free ones for port 0")
+	o.database.flags(flags)
+	flags.StringVar(&o.metrics, "metrics", "", "host:port of /metrics for Prometheus; none if it is empty")
 	once := flags.Bool("once", false, "take one payment without a browser, on files and ports of its own unless -db and -addr say otherwise, and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -56,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		given := map[string]bool{}
 		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 		if !given["addr"] {
-			*addr = "127.0.0.1:0"
+			o.addr = "127.0.0.1:0"
 		}
 		if !given["db"] {
 			folder, err := os.MkdirTemp("", "tillroute-gateway-")
@@ -64,10 +73,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 				return fmt.Errorf("there is no place for the database: %w", err)
 			}
 			defer func() { _ = os.RemoveAll(folder) }()
-			*db = filepath.Join(folder, "tillroute.db")
+			o.database.file = filepath.Join(folder, "tillroute.db")
 		}
 	}
-	d, err := start(ctx, *addr, *db, stderr)
+	d, err := start(ctx, o, stderr)
 	if err != nil {
 		return err
 	}
