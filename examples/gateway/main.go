@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "host:port of the page; the gateway listens on the port after it, or on free ones for port 0")
 	o.database.flags(flags)
+	flags.StringVar(&o.join, "join", "", "`address` of another gateway's page, on whose simulated world and -dsn this one works too")
 	flags.StringVar(&o.metrics, "metrics", "", "host:port of /metrics for Prometheus; none if it is empty")
 	once := flags.Bool("once", false, "take one payment without a browser, on files and ports of its own unless -db and -addr say otherwise, and exit")
 	if err := flags.Parse(args); err != nil {
@@ -59,6 +60,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		_, _ = fmt.Fprintf(stderr, "gateway: unexpected argument %q\n", flags.Arg(0))
 		flags.Usage()
+		return errUsage
+	}
+	if *once && o.join != "" {
+		_, _ = fmt.Fprintln(stderr, "gateway: -once needs a world of its own: leave -join out")
 		return errUsage
 	}
 	if *once {

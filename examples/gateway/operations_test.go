@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/shopspring/decimal"
@@ -21,7 +24,6 @@ import (
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/metrics"
-	"github.com/tillroute/tillroute/pairing/sqlitestore"
 	"github.com/tillroute/tillroute/smartconnect"
 )
 
@@ -46,19 +48,38 @@ func blocks(page string) (list []block) {
 	return list
 }
 
-// night is what an operator has before them: a database with payments, and a shell.
+// night is what an operator has before them: a database with payments, and a shell in a folder.
 type night struct {
 	t      *testing.T
 	folder string
+	place  database
 }
 
-func (n *night) file() string { return filepath.Join(n.folder, "tillroute.db") }
+func newNight(t *testing.T) *night {
+	t.Helper()
+	folder := t.TempDir()
+	return &night{t: t, folder: folder, place: database{file: filepath.Join(folder, usualFile)}}
+}
 
-func (n *night) store() *sqlitestore.Store {
+func (n *night) store() pairing.Store {
 	n.t.Helper()
-	store, err := sqlitestore.Open(n.t.Context(), sqlitestore.Config{Path: n.file()})
+	store, err := n.place.open(n.t.Context())
 	require.NoError(n.t, err)
 	return store
+}
+
+// sql returns the database as it is for SQL.
+func (n *night) sql() *sql.DB {
+	n.t.Helper()
+	if n.place.dsn == "" {
+		db, err := sql.Open("sqlite", n.place.file)
+		require.NoError(n.t, err)
+		return db
+	}
+	config, err := pgx.ParseConfig(n.place.dsn)
+	require.NoError(n.t, err)
+	config.RuntimeParams["search_path"] = n.place.schema
+	return stdlib.OpenDB(*config)
 }
 
 // payment returns a payment as it is kept.
@@ -82,8 +103,7 @@ func (n *night) run(b block) (output string, rows int64) {
 		require.NoError(n.t, err, "%s\n%s", b.code, out)
 		return string(out), 0
 	case "sql":
-		db, err := sql.Open("sqlite", n.file())
-		require.NoError(n.t, err)
+		db := n.sql()
 		defer func() { require.NoError(n.t, db.Close()) }()
 		return "", runSQL(n.t, db, b.code)
 	default:
@@ -249,7 +269,11 @@ func (n *night) goOn() {
 }
 
 func (n *night) migrations() int {
-	files, err := filepath.Glob("../../pairing/sqlitestore/migrations/*.sql")
+	store := "sqlitestore"
+	if n.place.dsn != "" {
+		store = "pgstore"
+	}
+	files, err := filepath.Glob("../../pairing/" + store + "/migrations/*.sql")
 	require.NoError(n.t, err)
 	return len(files)
 }
@@ -257,14 +281,38 @@ func (n *night) migrations() int {
 // All that the page has people type does what it says.
 func TestOperationsPage(t *testing.T) {
 	needs(t, "sqlite3", "bash")
-	n := &night{t: t, folder: t.TempDir()}
+	n := newNight(t)
 	require.NoError(t, os.Mkdir(filepath.Join(n.folder, "bin"), 0o755))
 	require.NoError(t, os.Rename(build(t), filepath.Join(n.folder, "bin", "gateway")))
+	n.pass(blocks(operationsPage(t)), n.expectations())
+}
+
+// So it does in PostgreSQL, but for what is said to be for SQLite alone.
+func TestOperationsPageOnPostgreSQL(t *testing.T) {
+	needs(t, "bash")
+	n := newNight(t)
+	n.place = shared(t)
+	require.NoError(t, os.Mkdir(filepath.Join(n.folder, "bin"), 0o755))
+	// Who works on PostgreSQL adds these flags to each command.
+	script := fmt.Sprintf("#!/bin/sh\nshift\nexec %s payments -dsn %s -schema %s \"$@\"\n", quote(build(t)), quote(n.place.dsn), n.place.schema)
+	require.NoError(t, os.WriteFile(filepath.Join(n.folder, "bin", "gateway"), []byte(script), 0o755))
+	forFiles := func(text string) bool {
+		return strings.HasPrefix(text, "sqlite3 tillroute.db") || strings.HasPrefix(text, "rm -f tillroute.db")
+	}
+	n.pass(
+		slices.DeleteFunc(blocks(operationsPage(t)), func(b block) bool { return forFiles(b.code) }),
+		slices.DeleteFunc(n.expectations(), func(e expectation) bool { return forFiles(e.begins) }),
+	)
+}
+
+// pass runs the blocks of the page, one after the other.
+func (n *night) pass(page []block, todo []expectation) {
+	t := n.t
+	t.Helper()
 	store := n.store()
 	fall(t, store)
 	require.NoError(t, store.Close())
-	todo := n.expectations()
-	for _, b := range blocks(operationsPage(t)) {
+	for _, b := range page {
 		require.NotEmpty(t, todo, "nobody knows what this is to do:\n%s", b.code)
 		require.True(t, strings.HasPrefix(b.code, todo[0].begins), "here is to be %q:\n%s", todo[0].begins, b.code)
 		todo[0].check(n.run(b))
@@ -308,37 +356,46 @@ func columns(page string) map[string][]string {
 }
 
 func TestOperationsPageHasTheSchema(t *testing.T) {
-	n := &night{t: t, folder: t.TempDir()}
-	require.NoError(t, n.store().Close())
-	db, err := sql.Open("sqlite", n.file())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
-	found, err := db.QueryContext(t.Context(), `SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c
-		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'`)
-	require.NoError(t, err)
-	defer func() { _ = found.Close() }()
-	want := map[string][]string{}
-	for found.Next() {
-		var table, column string
-		require.NoError(t, found.Scan(&table, &column))
-		want[table] = append(want[table], column)
-	}
-	require.NoError(t, found.Err())
 	got := columns(operationsPage(t))
-	for _, tables := range []map[string][]string{want, got} {
-		for name := range tables {
-			slices.Sort(tables[name])
-		}
+	for name, c := range map[string]struct {
+		place func(*testing.T) database
+		query string
+	}{
+		"SQLite": {
+			func(t *testing.T) database { t.Helper(); return newNight(t).place },
+			`SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c
+				WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'`,
+		},
+		"PostgreSQL": {shared, "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &night{t: t, place: c.place(t)}
+			require.NoError(t, n.store().Close())
+			db := n.sql()
+			defer func() { require.NoError(t, db.Close()) }()
+			found, err := db.QueryContext(t.Context(), c.query)
+			require.NoError(t, err)
+			defer func() { _ = found.Close() }()
+			want := map[string][]string{}
+			for found.Next() {
+				var table, column string
+				require.NoError(t, found.Scan(&table, &column))
+				want[table] = append(want[table], column)
+			}
+			require.NoError(t, found.Err())
+			require.Len(t, got, len(want))
+			for table := range want {
+				require.ElementsMatch(t, want[table], got[table], table)
+			}
+		})
 	}
-	require.Equal(t, want, got)
 }
 
 // The metrics that the page has people look at are there, with these labels.
 func TestOperationsPageHasTheMetrics(t *testing.T) {
-	folder := t.TempDir()
-	store := (&night{t: t, folder: folder}).store()
+	store := newNight(t).store()
 	defer func() { require.NoError(t, store.Close()) }()
-	counts, err := metrics.New(metrics.Config{Counter: store, Providers: []string{smartconnect.Provider}})
+	counts, err := metrics.New(metrics.Config{Counter: store.(pairing.Counter), Providers: []string{smartconnect.Provider}})
 	require.NoError(t, err)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(counts)

@@ -15,7 +15,7 @@ import (
 	"github.com/tillroute/tillroute/smartconnect"
 )
 
-const paymentsHelp = `Usage: gateway payments [-db file] COMMAND
+const paymentsHelp = `Usage: gateway payments [-db FILE | -dsn DATABASE [-schema NAME]] COMMAND
 
   list [unknown|open] [-n 20] [-after SEQ]
       the payments whose outcome nobody knows, and what to do about them;
