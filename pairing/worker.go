@@ -204,7 +204,7 @@ func (r *Router) claim(ctx context.Context, t Terminal) (Claim, bool, error) {
 		if err == nil || !errors.Is(err, tillroute.ErrOutcomeUnknown) || asking.Err() != nil {
 			return claim, ok, err
 		}
-		r.complain(ctx, "whether a payment was claimed is not known, and asked again", err)
+		r.complain(ctx, "whether a payment was claimed is not known, and asked again", err, slog.String("terminal", t.String()))
 		pause(asking, wait)
 	}
 }

@@ -5,6 +5,11 @@
 //
 // prints the address of a page with a till and two terminals. It can be killed at any moment and started again.
 //
+//	go run ./examples/gateway -dsn postgres://localhost/tillroute
+//	go run ./examples/gateway -dsn postgres://localhost/tillroute -addr 127.0.0.1:8090 -join http://127.0.0.1:8080
+//
+// keeps everything in PostgreSQL, with a second one that shares the work. The simulated terminals are the first one's.
+//
 //	go run ./examples/gateway payments
 //
 // is for the person who looks after its payments, also while it runs: docs/operations.md tells when it is needed.
