@@ -53,9 +53,13 @@ func (d *database) openExisting(ctx context.Context) (pairing.Store, error) {
 
 // findSchema returns an error if a gateway has made no such schema.
 func (d *database) findSchema(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, d.dsn)
+	config, err := pgx.ParseConfig(d.dsn)
 	if err != nil {
-		return errors.New("the database of -dsn can't be reached: look at its address, and whether it runs")
+		return errors.New("-dsn is not the address of a database: postgres://user@host/name") // err repeats it
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("the database of -dsn can't be reached: look at its address, and whether it runs: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	var found bool

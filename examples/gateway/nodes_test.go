@@ -145,6 +145,22 @@ func TestThePaymentsOfADatabaseOfMany(t *testing.T) {
 	require.Equal(t, "No payment waits for a person.\n", text)
 }
 
+func TestNoPasswordIsShown(t *testing.T) {
+	for dsn, says := range map[string]string{
+		"postgres://ana:s3cr3t@127.0.0.1:1/nosuch":      "can't be reached",
+		"postgres://ana:s3cr3t@127.0.0.1:nosuch/nosuch": "-dsn is not the address of a database",
+		"host=127.0.0.1 port=x password=s3cr3t":         "-dsn is not the address of a database",
+	} {
+		var out bytes.Buffer
+		err := run(t.Context(), []string{"payments", "-dsn", dsn, "list"}, &out, &out)
+		require.ErrorContains(t, err, says)
+		require.NotContains(t, err.Error()+out.String(), "s3cr3t")
+		err = run(t.Context(), []string{"-once", "-dsn", dsn}, &out, &out)
+		require.Error(t, err)
+		require.NotContains(t, err.Error()+out.String(), "s3cr3t")
+	}
+}
+
 func TestOnlyAGatewayCanBeJoined(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
