@@ -189,7 +189,7 @@ func (d *desk) listUnknown(ctx context.Context, p page) error {
 	for _, p := range list {
 		s.line("")
 		s.summary(p)
-		s.command(d.again+" resolve", quote(p.ID), "OUTCOME", `-by "NAME"`, `-reason "TEXT"`)
+		s.command(d.again+" resolve", named(p.ID), "OUTCOME", `-by "NAME"`, `-reason "TEXT"`)
 	}
 	s.line("")
 	s.text("For each, look in the terminal's journal, or in its provider's reports, for the amount at that time, " +
@@ -242,7 +242,7 @@ func (d *desk) marks(ctx context.Context, args []string) error {
 	for _, p := range list {
 		s.line("")
 		s.summary(p)
-		s.command(d.again+" mark", quote(p.ID), `"recorded: NAME"`)
+		s.command(d.again+" mark", named(p.ID), `"recorded: NAME"`)
 	}
 	s.line("")
 	s.text("When the payment's window is opened for the sale again, it finds the payment by itself. Where nobody will do that: " +
@@ -300,7 +300,7 @@ func (d *desk) resolve(ctx context.Context, args []string) error {
 	}
 	p, err := d.router.Resolve(ctx, id, r)
 	if errors.Is(err, tillroute.ErrConflict) {
-		return fmt.Errorf("%w; see %s show %s", err, d.again, quote(id))
+		return fmt.Errorf("%w; see %s show %s", err, d.again, named(id))
 	}
 	if err != nil {
 		return err

@@ -310,6 +310,22 @@ func TestWhatIsTypedWrongIsExplained(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist, "a name that was mistyped makes no database")
 }
 
+func TestAnIDMayLookLikeAFlag(t *testing.T) {
+	file, store := books(t)
+	till := pairing.Register{System: "xseries", Account: "toysshop", ID: "06bf537b-c7d7-11e7-ff13-0c871ec1a8d5"}
+	_, err := store.AcceptPayment(t.Context(), pairing.Request{
+		ID: "-n", Register: till, Kind: pairing.Purchase, Amount: decimal.New(1, 0), Currency: "NZD",
+	})
+	require.NoError(t, err)
+	_, err = desked(t, file, "resolve", "--", "-n", "approved", "-by", "Ana", "-reason", "journal")
+	require.ErrorIs(t, err, tillroute.ErrConflict)
+	_, hint, found := strings.Cut(err.Error(), "; see ")
+	require.True(t, found)
+	text, err := typed(t, hint)
+	require.NoError(t, err, text)
+	require.True(t, strings.HasPrefix(text, "-n\n"), text)
+}
+
 func TestArgumentsAreQuotedForAShell(t *testing.T) {
 	for _, text := range []string{"", "a", "-a", "it's", "a b", "$(x)", "é", "a\nb", `"\`, "xseries/toys/1", "~"} {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+quote(text)).Output()

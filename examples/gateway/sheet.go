@@ -172,12 +172,20 @@ func plain(text string) string {
 	}, text)
 }
 
+// named returns a payment's ID as a command takes it, also where it looks like a flag.
+func named(id string) string {
+	if strings.HasPrefix(id, "-") {
+		return "-- " + quote(id)
+	}
+	return quote(id)
+}
+
 // quote makes one argument of a text for a shell.
 func quote(text string) string {
 	safe := func(r rune) bool {
 		return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("_./:@%+=,-", r)
 	}
-	if text != "" && !strings.HasPrefix(text, "-") && strings.TrimFunc(text, safe) == "" {
+	if text != "" && strings.TrimFunc(text, safe) == "" {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
