@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,15 @@ import (
 
 	"github.com/tillroute/tillroute/pairing/metrics"
 )
+
+// TestMain lets the tour start itself again, as it does with the process that it kills.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "-worker" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
 
 // scroll is what several write on.
 type scroll struct {
@@ -70,6 +80,7 @@ func TestNoSecretShows(t *testing.T) {
 	}}
 	require.NoError(t, tour.take(t.Context()))
 	tour.screen.table(tour.steps)
+	require.True(t, tour.report().OK, shown.String())
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(counts)
