@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,8 +61,9 @@ func TestNoSecretShows(t *testing.T) {
 		values: func(all ...any) {
 			for _, v := range all {
 				_, _ = fmt.Fprintf(&values, "%v\n%+v\n%#v\n%s\n%q\n", v, v, v, v, v)
-				text, _ := json.Marshal(v)
-				_, _ = values.Write(text)
+				if text, err := json.Marshal(v); err == nil {
+					_, _ = values.Write(text)
+				}
 				slog.New(slog.NewTextHandler(&values, nil)).InfoContext(t.Context(), "value", "v", v)
 			}
 		},
@@ -70,9 +72,7 @@ func TestNoSecretShows(t *testing.T) {
 				answer := httptest.NewRecorder()
 				h.ServeHTTP(answer, r)
 				_, _ = fmt.Fprintf(&answers, "%d %v %s\n", answer.Code, answer.Header(), answer.Body)
-				for name, value := range answer.Header() {
-					w.Header()[name] = value
-				}
+				maps.Copy(w.Header(), answer.Header())
 				w.WriteHeader(answer.Code)
 				_, _ = w.Write(answer.Body.Bytes())
 			})
@@ -94,7 +94,7 @@ func TestNoSecretShows(t *testing.T) {
 	require.Contains(t, page.Body.String(), "tillroute_")
 	secrets := tour.systems.Secrets()
 	for _, kind := range []string{"sim-client-secret-", "sim-app-secret-", "sim-code-", "sim-access-", "sim-refresh-", "sim-mac-key-", hotelKey} {
-		require.True(t, strings.Contains(strings.Join(secrets, "\n"), kind), "%s is among those looked for", kind)
+		require.Contains(t, strings.Join(secrets, "\n"), kind, "it is among those looked for")
 	}
 	for place, text := range map[string]string{
 		"the logs": logs.String(), "the values": values.String(), "the answers": answers.String(), "the metrics": page.Body.String(),
