@@ -54,10 +54,10 @@ func postgresMistakes() []mistake {
 		{"the schema has a name of PostgreSQL's own", refused(pgstore.Config{DSN: "postgres://till@127.0.0.1:1/till", Schema: "pg_till"})},
 		{"there is no such database", opened(func(_ *testing.T, at *url.URL, _ *pgstore.Config) { at.Path = "/nosuch" })},
 		{"there is no such user", opened(func(_ *testing.T, at *url.URL, _ *pgstore.Config) { at.User = url.User("nobody_known") })},
-		{"the user may make no schema", opened(func(t *testing.T, at *url.URL, _ *pgstore.Config) {
+		{"the user may make no schema", opened(func(t *testing.T, at *url.URL, c *pgstore.Config) {
 			t.Helper()
-			perform(t, at, "CREATE ROLE till_reader LOGIN")
-			at.User = url.User("till_reader")
+			perform(t, at, "CREATE ROLE "+c.Schema+" LOGIN")
+			at.User = url.User(c.Schema)
 		})},
 		{"the schema is another program's", opened(func(t *testing.T, at *url.URL, c *pgstore.Config) {
 			t.Helper()
