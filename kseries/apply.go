@@ -14,6 +14,8 @@ import (
 const (
 	// claimTime is how long a try is its node's to send. Two nodes that send it at once do no harm, since they use one reference.
 	claimTime = 15 * time.Second
+	// longestPause is the longest pause that the vendor can ask for.
+	longestPause = 5 * time.Minute
 	// personInterval is how often payments are looked at that wait for a person, who may be at another node.
 	personInterval = 15 * time.Second
 	// tail is how long payments are looked for again: those of several terminals need not appear in their order.
@@ -241,12 +243,12 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 		case untouched:
 			payment, err = p.send(ctx, payment, a, mark{}, p.claim(sending, 1, now, now.Add(p.config.TTL)))
 		case waiting:
-			if m.at.After(now) {
+			if p.ahead(m.at, now) {
 				return m.at, true, nil
 			}
 			payment, err = p.again(ctx, payment, a, m)
 		case sending, resending:
-			if m.at.After(now) {
+			if p.ahead(m.at, now) {
 				return m.at, true, nil
 			}
 			if now.After(m.giveUp.Add(p.config.Margin)) {
@@ -260,7 +262,7 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 		case submitted:
 			deadline := m.at.Add(p.config.Margin)
 			last := !deadline.After(now)
-			if !last && now.Before(m.giveUp) {
+			if !last && now.Before(m.giveUp) && m.giveUp.Sub(now) <= p.config.CheckInterval+time.Second {
 				return m.giveUp, true, nil
 			}
 			payment, err = p.look(ctx, payment, a, m, last)
@@ -278,6 +280,11 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 			return now, true, err
 		}
 	}
+}
+
+// ahead reports whether a time that a payment waits for is to come. One that is too far off was written by a clock that was wrong.
+func (p *Payments) ahead(at, now time.Time) bool {
+	return at.After(now) && at.Sub(now) <= max(longestPause, p.config.RetryPause)+time.Second
 }
 
 // claim is the mark of a try that this node is about to send.
@@ -362,7 +369,7 @@ func passes(err error) bool {
 // pause is how long to wait after an error.
 func (p *Payments) pause(err error) time.Duration {
 	if e, ok := errors.AsType[*tillroute.Error](err); ok {
-		return max(e.RetryAfter, p.config.RetryPause)
+		return max(min(e.RetryAfter, longestPause), p.config.RetryPause)
 	}
 	return p.config.RetryPause
 }
@@ -405,19 +412,27 @@ func (p *Payments) look(ctx context.Context, payment pairing.Payment, a applicat
 	case err != nil:
 		doubt.word, doubt.text = whyUnreadable, message(err)
 	}
+	var has []int
 	for try := m.try; try > 0; try-- {
 		entry, there := check.Payment(reference(payment, a, try))
 		switch {
 		case there && !entry.Inactive:
-			return p.move(ctx, payment, m, mark{phase: applied, try: try, word: "check"})
+			has = append(has, try)
 		case there && try == m.try:
 			doubt.word = whyInactive
 		}
 	}
-	if !last {
+	switch {
+	case len(has) > 1, len(has) == 1 && has[0] < m.try && m.phase != waiting:
+		// The latest try is under way, and may be applied as well.
+		return p.move(ctx, payment, m, mark{phase: unclear, try: m.try, word: whyTwice})
+	case len(has) == 1:
+		return p.move(ctx, payment, m, mark{phase: applied, try: has[0], word: "check"})
+	case last:
+		return p.move(ctx, payment, m, doubt)
+	default:
 		return payment, nil
 	}
-	return p.move(ctx, payment, m, doubt)
 }
 
 // Notification takes in a notification: it is for the Handle of a [NotificationConfig], and may be called for each notification,
@@ -459,8 +474,11 @@ func (p *Payments) Notification(ctx context.Context, n Notification) error {
 // told returns the mark after a notification about a try, and false if nothing changes.
 func (p *Payments) told(m mark, try int, n Notification, now time.Time) (mark, bool) {
 	// Those that a person has to see to stay until one has.
-	if m.phase == applied || m.phase == foreign || (m.phase == unclear && (m.word == whyTwice || m.word == whyAfterwards)) {
+	if m.phase == foreign || (m.phase == unclear && (m.word == whyTwice || m.word == whyAfterwards)) {
 		return m, false
+	}
+	if m.phase == applied {
+		return mark{phase: unclear, try: m.try, word: whyTwice}, n.Status == Success && try != m.try
 	}
 	if n.Status == Success {
 		switch {
@@ -468,6 +486,8 @@ func (p *Payments) told(m mark, try int, n Notification, now time.Time) (mark, b
 			return m, false
 		case m.phase == settled:
 			return mark{phase: unclear, try: m.try, word: whyAfterwards, text: m.text}, true
+		case m.phase == unclear && m.word == whyInactive && try == m.try: // That it was applied is no news: it was taken off since.
+			return m, false
 		case try < m.try && m.phase != waiting && m.phase != refused:
 			return mark{phase: unclear, try: m.try, word: whyTwice}, true
 		default:
