@@ -226,6 +226,13 @@ func (p *Payments) request(r PaymentRequest) (pairing.Request, error) {
 		e, _ := errors.AsType[*tillroute.Error](err)
 		wrong.add("%s", e.Message)
 	}
+	for _, part := range []decimal.Decimal{r.Amount, r.Tip} {
+		// Together they may come to an amount that the currency has.
+		if _, err := tillroute.ToMinor(part, r.Currency); err != nil && len(wrong) == 0 {
+			e, _ := errors.AsType[*tillroute.Error](err)
+			wrong.add("%s", e.Message)
+		}
+	}
 	if !r.Amount.IsPositive() && len(wrong) == 0 {
 		wrong.add("Amount is %s: it must be above zero", r.Amount)
 	}
