@@ -1,9 +1,11 @@
 package kseries_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,4 +198,73 @@ func TestAmountsThatTheCurrencyHasOnlyTogether(t *testing.T) {
 	require.ErrorContains(t, err, "decimals")
 	_, err = p.Submit(t.Context(), ask(func(r *kseries.PaymentRequest) { r.Amount, r.Tip, r.Currency = d("10.5"), d("0.5"), "JPY" }))
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
+}
+
+// history puts payments into the store that were approved and marked before.
+func (f *floor) history(n int, mark string) {
+	f.t.Helper()
+	register := kseries.RegisterKey(location, "table-12")
+	var claim pairing.Claim
+	for i := range n {
+		_, err := f.store.AcceptPayment(f.t.Context(), pairing.Request{
+			ID: fmt.Sprint("old-", i), Register: register, Kind: pairing.Purchase, Amount: d("1"), Currency: "EUR",
+			Data: []byte(`{"kseries":{"account":"A1.1","amount":"1"}}`),
+		})
+		require.NoError(f.t, err)
+		if claim, _, err = f.store.ClaimPayment(f.t.Context(), pairing.Terminal{Provider: "card", Serial: "1"}, "test", time.Hour); err == nil {
+			_, _, err = f.store.FinishPayment(f.t.Context(), claim, pairing.Result{Outcome: tillroute.Approved, Amount: d("1")}, 0)
+		}
+		require.NoError(f.t, err)
+		_, err = f.store.Store.MarkPayment(f.t.Context(), fmt.Sprint("old-", i), "", mark)
+		require.NoError(f.t, err)
+	}
+}
+
+// TestWhatWasSettledIsHardlyReadAgain counts what is read of the last minutes, and of many payments at the start.
+func TestWhatWasSettledIsHardlyReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		const old = 2500 // More than are read at once.
+		f.history(old, "applied 1 - - check")
+		time.Sleep(10 * time.Second)
+		p := f.node()
+		f.listen(p)
+		f.submit(p)
+		f.run(3*time.Minute-time.Second, p)
+		require.Equal(t, kseries.StagePaid, f.status(p).Stage)
+		// At the start twice, and once in each of the two minutes after.
+		require.Less(t, f.store.listed, 4*old+500)
+		f.store.listed = 0
+		f.run(time.Minute-time.Second, f.node())
+		require.GreaterOrEqual(t, f.store.listed, old, "each reads all when it starts")
+	})
+}
+
+// TestManyWhoWaitCostLittle counts the reads of payments that wait for a person.
+func TestManyWhoWaitCostLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		f.history(2000, "unclear 1 - - SILENT")
+		p := f.node()
+		f.listen(p)
+		f.run(2*time.Minute, p)
+		require.Less(t, f.store.read, 2000+120*100+200)
+		// Who comes after them isn't held up, and what a person has decided elsewhere is seen in the end.
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _ = f.router.Run(ctx) })
+		group.Go(func() { _ = p.Run(ctx) })
+		time.Sleep(time.Second)
+		f.submit(p)
+		time.Sleep(4 * time.Second)
+		require.Equal(t, kseries.StagePaid, f.status(p).Stage)
+		_, err := f.router.Mark(ctx, "old-7", "unclear 1 - - SILENT", "waiting 2 946684800 - -")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		s, err := p.Status(ctx, "old-7")
+		require.NoError(t, err)
+		require.Equal(t, kseries.StagePaid, s.Stage)
+		cancel()
+		group.Wait()
+	})
 }

@@ -105,6 +105,8 @@ type Payments struct {
 	running bool
 	// open are the payments that are not settled, as far as this node has seen.
 	open map[string]*following
+	// waiting counts them by what they wait for.
+	waiting [forNothing + 1]int
 	// changed is closed at the next change that is made here.
 	changed chan struct{}
 }

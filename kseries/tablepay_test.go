@@ -184,6 +184,15 @@ type markedStore struct {
 	broken bool
 	// late is a payment that no list has yet.
 	late string
+	// listed is how many payments were in lists, and read how many were read by themselves.
+	listed, read int
+}
+
+func (s *markedStore) Payment(ctx context.Context, id string) (pairing.Payment, error) {
+	s.mu.Lock()
+	s.read++
+	s.mu.Unlock()
+	return s.Store.Payment(ctx, id)
 }
 
 func (s *markedStore) MarkPayment(ctx context.Context, id, from, to string) (pairing.Payment, error) {
@@ -210,6 +219,9 @@ func (s *markedStore) ListPayments(ctx context.Context, f pairing.Filter, limit 
 		return nil, errors.New("the disk is gone")
 	}
 	list, err := s.Store.ListPayments(ctx, f, limit)
+	s.mu.Lock()
+	s.listed += len(list)
+	s.mu.Unlock()
 	return slices.DeleteFunc(list, func(p pairing.Payment) bool { return p.ID == late }), err
 }
 
@@ -908,8 +920,10 @@ func TestAPaymentThatAppearsLateIsSeen(t *testing.T) {
 		f.submit(elsewhere, func(r *kseries.PaymentRequest) { r.ID = "pay-2" })
 		var group sync.WaitGroup
 		group.Go(func() { f.run(10*time.Minute, p) })
-		time.Sleep(time.Minute)
-		require.Len(t, f.pos.references, 1)
+		time.Sleep(30 * time.Second)
+		f.submit(elsewhere, func(r *kseries.PaymentRequest) { r.ID = "pay-3" })
+		time.Sleep(30 * time.Second)
+		require.Len(t, f.pos.references, 2)
 		f.store.mu.Lock()
 		f.store.late = ""
 		f.store.mu.Unlock()
