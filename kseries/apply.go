@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -215,8 +216,12 @@ func (p *Payments) follow(payment pairing.Payment) {
 			p.open[payment.ID] = &following{}
 		}
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
+	for _, watcher := range p.watchers[payment.ID] {
+		select {
+		case watcher <- struct{}{}:
+		default: // It is awake already.
+		}
+	}
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
@@ -224,11 +229,20 @@ func (p *Payments) follow(payment pairing.Payment) {
 	}
 }
 
-// change returns what is closed at the next change.
-func (p *Payments) change() <-chan struct{} {
+// watch returns what is told of changes of a payment, and what ends that.
+func (p *Payments) watch(id string) (changed <-chan struct{}, leave func()) {
+	watcher := make(chan struct{}, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.changed
+	p.watchers[id] = append(p.watchers[id], watcher)
+	return watcher, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		rest := slices.DeleteFunc(p.watchers[id], func(w chan struct{}) bool { return w == watcher })
+		if p.watchers[id] = rest; len(rest) == 0 {
+			delete(p.watchers, id)
+		}
+	}
 }
 
 // due returns the payments that are to be looked at, which are busy until done is called.

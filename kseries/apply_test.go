@@ -3,6 +3,7 @@ package kseries_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -264,6 +265,71 @@ func TestManyWhoWaitCostLittle(t *testing.T) {
 		s, err := p.Status(ctx, "old-7")
 		require.NoError(t, err)
 		require.Equal(t, kseries.StagePaid, s.Stage)
+		cancel()
+		group.Wait()
+	})
+}
+
+// TestARefusalAfterALostRequestProvesNothing is about a client that repeats requests by itself: that the second was refused says nothing
+// of the first.
+func TestARefusalAfterALostRequestProvesNothing(t *testing.T) {
+	for name, first := range map[string]func(f *floor) error{
+		"no answer": func(*floor) error { return io.ErrUnexpectedEOF },
+		"a bad day": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFloor(t)
+				client, err := kseries.New(kseries.Config{AccessToken: accessToken, HTTP: tillroute.HTTPOptions{Transport: f.pos, Retries: 1}})
+				require.NoError(t, err)
+				p := f.node(func(c *kseries.PaymentsConfig) { c.Client = client })
+				f.submit(p)
+				calls := 0
+				f.pos.status = func(call string) int {
+					if call != "pay" {
+						return http.StatusOK
+					}
+					if calls++; calls == 1 && first == nil {
+						return http.StatusBadGateway
+					} else if calls == 1 {
+						return http.StatusOK
+					}
+					return http.StatusBadRequest
+				}
+				f.pos.after = func(call string) error {
+					if call == "pay" && calls == 1 && first != nil {
+						return first(f)
+					}
+					return nil
+				}
+				f.run(time.Minute, p)
+				require.Greater(t, calls, 1)
+				s := f.status(p)
+				require.Equal(t, kseries.StageApplying, s.Stage, s.Payment.Mark)
+			})
+		})
+	}
+}
+
+// TestWatchersReadOnlyWhatHasChanged has guests watch their payments while others pay.
+func TestWatchersReadOnlyWhatHasChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		until := time.Now().Add(5 * time.Minute).Unix()
+		f.history(20, fmt.Sprintf("submitted 1 %d %d -", until, until))
+		p := f.node()
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		for i := range 20 {
+			group.Go(func() { _, _ = p.Wait(ctx, fmt.Sprint("old-", i)) })
+		}
+		synctest.Wait()
+		f.store.read = 0
+		for i := range 20 {
+			f.submit(p, func(r *kseries.PaymentRequest) { r.ID = fmt.Sprint("pay-", i) })
+			synctest.Wait()
+		}
+		require.Less(t, f.store.read, 20)
 		cancel()
 		group.Wait()
 	})

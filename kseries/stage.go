@@ -113,7 +113,7 @@ func (p *Payments) status(progress pairing.Progress) PaymentStatus {
 	}
 	if !ours {
 		s.Stage = StageUnconfirmed
-		s.Reason = fmt.Sprintf("Payment %s was approved, and is not one that Payments took: nothing says which check it is for. See what took it.",
+		s.Reason = fmt.Sprintf("Payment %s was approved, and is none that is applied here: it names no check, or one of another business location. See what took it.",
 			clip(payment.ID, longestName))
 		return s
 	}

@@ -107,8 +107,8 @@ type Payments struct {
 	open map[string]*following
 	// waiting counts them by what they wait for.
 	waiting [forNothing + 1]int
-	// changed is closed at the next change that is made here.
-	changed chan struct{}
+	// watchers are woken by changes of their payment that are made here.
+	watchers map[string][]chan struct{}
 }
 
 // NewPayments checks the configuration and returns what takes payments. It starts nothing. Its error names every field that
@@ -163,7 +163,7 @@ func NewPayments(c PaymentsConfig) (*Payments, error) {
 	c.Locations = slices.Clone(c.Locations)
 	return &Payments{
 		config: c, client: c.Client, router: c.Router, log: c.Logger, node: rand.Text()[:8], wake: make(chan struct{}, 1),
-		open: map[string]*following{}, changed: make(chan struct{}),
+		open: map[string]*following{}, watchers: map[string][]chan struct{}{},
 	}, nil
 }
 
@@ -391,10 +391,11 @@ func (p *Payments) Watch(ctx context.Context, id string) iter.Seq2[PaymentStatus
 				return
 			}
 		}
+		changed, leave := p.watch(id)
+		defer leave()
 		tick := time.NewTicker(p.config.Interval)
 		defer tick.Stop()
 		for !last.Stage.Over() {
-			changed := p.change()
 			s, err := p.now(ctx, id)
 			if err != nil {
 				yield(PaymentStatus{}, err)
