@@ -7,14 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute/internal/browsertest"
+	"github.com/tillroute/tillroute/internal/testserver"
+	"github.com/tillroute/tillroute/kseries"
 )
 
 func TestOnce(t *testing.T) {
@@ -234,4 +240,49 @@ func TestBrowserGuestsPay(t *testing.T) {
 	require.Equal(t, 3, p.sim(http.MethodGet, "/smartconnect/charges", ""))
 	require.Equal(t, 3, p.sim(http.MethodGet, "/kseries/applied", ""))
 	tab.Screenshot("table-paid")
+}
+
+// TestTwoGuestsAtOnce has several guests pay all that is left at the same moment, from pages that they loaded before.
+func TestTwoGuestsAtOnce(t *testing.T) {
+	t.Parallel()
+	r, err := start(t.Context(), "127.0.0.1:0", filepath.Join(t.TempDir(), "x.db"), io.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.stop(t.Context())) }()
+	s := story{r, func(string, ...any) {}}
+	var refused atomic.Int32
+	var guests sync.WaitGroup
+	for i := range 8 {
+		guests.Go(func() {
+			form := url.Values{"id": {fmt.Sprint("table-2/guest-", i)}, "pay": {"all"}}
+			if err := s.post(t.Context(), "/table/2/pay", form); err != nil && strings.Contains(err.Error(), "nothing is left to be paid") {
+				refused.Add(1)
+			}
+		})
+	}
+	guests.Wait()
+	require.EqualValues(t, 7, refused.Load())
+	asked, err := r.lines(t.Context(), 2)
+	require.NoError(t, err)
+	require.Len(t, asked, 1)
+}
+
+// TestAWaiterSettlesADoubt has a terminal end a payment in a way that nobody can read.
+func TestAWaiterSettlesADoubt(t *testing.T) {
+	t.Parallel()
+	r, err := start(t.Context(), "127.0.0.1:0", filepath.Join(t.TempDir(), "x.db"), io.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.stop(t.Context())) }()
+	s := story{r, func(string, ...any) {}}
+	for do, stage := range map[string]kseries.Stage{"approved": kseries.StagePaid, "not": kseries.StageNotPaid} {
+		_, err = s.seat("20001")
+		require.NoError(t, err)
+		id, err := s.begin(t.Context(), url.Values{"pay": {"all"}}, func(d *testserver.Device) error { return d.Finish("OK-ODD", "OK", true) })
+		require.NoError(t, err)
+		require.NoError(t, s.ends(t.Context(), id, kseries.StageInDoubt))
+		shown, err := s.load(t.Context(), http.MethodGet, page, nil)
+		require.NoError(t, err)
+		require.Contains(t, shown, `value="`+do+`"`)
+		require.NoError(t, s.post(t.Context(), page+"/settle", url.Values{"id": {id}, "do": {do}}))
+		require.NoError(t, s.ends(t.Context(), id, stage))
+	}
 }
