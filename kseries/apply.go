@@ -229,6 +229,27 @@ func (p *Payments) follow(payment pairing.Payment) {
 	}
 }
 
+// notice has a payment looked at now if it has gone on without Run having seen it: at its terminal, or by a person at another node.
+func (p *Payments) notice(payment pairing.Payment) {
+	if payment.State != pairing.Done || !p.unsettled(payment) {
+		return
+	}
+	if phase := parseMark(payment.Mark).phase; phase != untouched && phase != waiting {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.open[payment.ID]
+	if f == nil || f.busy || f.waits == forTime {
+		return
+	}
+	f.next = time.Time{}
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
 // watch returns what is told of changes of a payment, and what ends that.
 func (p *Payments) watch(id string) (changed <-chan struct{}, leave func()) {
 	watcher := make(chan struct{}, 1)

@@ -334,3 +334,25 @@ func TestWatchersReadOnlyWhatHasChanged(t *testing.T) {
 		group.Wait()
 	})
 }
+
+// TestWhoLooksNeedNotWait is about a doubt that a person has resolved at the terminal's side, of which nothing tells Payments.
+func TestWhoLooksNeedNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		f.card.result = func(pairing.Payment) pairing.Result { return pairing.Result{} }
+		p := f.node()
+		f.listen(p)
+		f.submit(p)
+		var group sync.WaitGroup
+		group.Go(func() { f.run(2*time.Minute, p) })
+		time.Sleep(time.Minute + time.Second)
+		_, err := f.router.Resolve(t.Context(), "pay-1", pairing.Resolution{Outcome: tillroute.Approved, By: "Ann", Reason: "seen in its journal"})
+		require.NoError(t, err)
+		began := time.Now()
+		s, err := p.Wait(t.Context(), "pay-1")
+		require.NoError(t, err)
+		require.Equal(t, kseries.StagePaid, s.Stage)
+		require.Less(t, time.Since(began), 3*time.Second)
+		group.Wait()
+	})
+}

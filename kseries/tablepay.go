@@ -386,6 +386,7 @@ func (p *Payments) Watch(ctx context.Context, id string) iter.Seq2[PaymentStatus
 				yield(PaymentStatus{}, err)
 				return
 			}
+			p.notice(progress.Payment)
 			last = p.status(progress)
 			if !yield(last, nil) {
 				return
@@ -421,7 +422,11 @@ func (p *Payments) Watch(ctx context.Context, id string) iter.Seq2[PaymentStatus
 // Status returns how a payment stands. An error of kind NotFound is an ID that there is no payment of.
 func (p *Payments) Status(ctx context.Context, id string) (PaymentStatus, error) {
 	for progress, err := range p.router.Watch(ctx, id) {
-		return p.status(progress), err
+		if err != nil {
+			return PaymentStatus{}, err
+		}
+		p.notice(progress.Payment)
+		return p.status(progress), nil
 	}
 	return PaymentStatus{}, ctx.Err()
 }
