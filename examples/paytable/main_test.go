@@ -226,7 +226,7 @@ func TestBrowserGuestsPay(t *testing.T) {
 
 	// What the check can't take waits for a waiter.
 	p.sim(http.MethodPost, "/kseries/tasks/fail", `{"count":1,"error_type":"PAYMENT_METHOD_NOT_FOUND","reason":"no such method"}`)
-	tab = b.Open(p.url+"table/3", 1280)
+	tab = b.Open(p.url+"table/3", 320)
 	page = tab.Main()
 	page.Until("document.body.dataset.ready")
 	terminal = page.Text("document.querySelector('#pay p').textContent.match(/[0-9]+/)[0]")
@@ -234,6 +234,7 @@ func TestBrowserGuestsPay(t *testing.T) {
 	page.Shows("ol li", "at the terminal")
 	p.approve(terminal)
 	page.Shows("ol li", "doesn't know the payment method")
+	page.Until("document.documentElement.scrollWidth <= innerWidth")
 	tab.Screenshot("table-refused")
 	page.Click("ol button", "Try again")
 	page.Shows("ol li[data-stage=paid]", "12.50 EUR")
