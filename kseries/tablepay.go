@@ -182,7 +182,8 @@ type PaymentRequest struct {
 	Amount decimal.Decimal
 	// Tip comes on top of Amount, if it is known before the card is presented. Optional: a terminal may ask for one itself.
 	Tip decimal.Decimal
-	// Currency is an ISO 4217 code. Required: see [FinanceService.Currency].
+	// Currency is the ISO 4217 code of the business's currency: see [FinanceService.Currency]. The check is paid in units of that,
+	// whatever is said here. Required.
 	Currency string
 	// Reference is what people know the payment by, up to 200 characters. Defaults to AccountIdentifier.
 	Reference string
@@ -309,7 +310,8 @@ func (a application) due(r pairing.Result) (amount, tip decimal.Decimal) {
 }
 
 // Submit asks for a payment, and returns it as it stands. From then on it is not lost: it goes to the terminal, and is applied to
-// the check if it is approved there. Submitting the same again returns how the first one stands.
+// the check if it is approved there. Submitting the same again returns how the first one stands. [pairing.Router.Withdraw] takes back
+// one that still waits for its terminal.
 //
 // Its errors are those of [pairing.Router.Submit]: pairing.ErrNotPaired is a table without a terminal. If the error's outcome is
 // Unknown, submit the same again.
