@@ -26,6 +26,9 @@
 //
 //	payments, err := kseries.NewPayments(kseries.PaymentsConfig{Client: client, Router: router, EndpointID: endpoint})
 //	go payments.Run(ctx)
+//	hooks, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
+//		Credentials: credentials, Deliveries: store, Handle: payments.Notification,
+//	})
 //	…
 //	paid, err := payments.Pay(ctx, kseries.PaymentRequest{
 //		ID: "visit-1001", Register: kseries.RegisterKey(location, "table-12"), AccountIdentifier: check.AccountIdentifier,

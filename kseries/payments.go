@@ -16,7 +16,8 @@ import (
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
-// PaymentsService applies payments to checks. It needs the scope orders-api. The API has no way to take a payment back.
+// PaymentsService applies payments to checks. It needs the scope orders-api. The API has no way to take a payment back. It is the call
+// alone: [Payments] follows what it has begun to its end.
 type PaymentsService struct{ c *core }
 
 const (
