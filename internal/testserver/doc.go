@@ -4,8 +4,8 @@
 //
 // It is an independent judge. It imports nothing from the module, checks every request strictly, and keeps its
 // own books: the requests it got ([Engine.Requests]), what was wrong with them ([Engine.Violations]) and the
-// money that really moved ([SmartConnect.Charges], [XSeries.Sales], [Paysera.Charges]). With [Options].StateFile the simulated world outlives
-// its process, as the real one does.
+// money that really moved ([SmartConnect.Charges], [XSeries.Sales], [Paysera.Charges]) or was posted to a hotel
+// ([PMS.Postings]). With [Options].StateFile the simulated world outlives its process, as the real one does.
 //
 //	sys := testserver.Start(t, testserver.Options{})
 //	device := sys.SmartConnect.Device("7070714000")

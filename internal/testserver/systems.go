@@ -18,6 +18,7 @@ const (
 	xseriesPrefix      = "/xseries"
 	smartconnectPrefix = "/smartconnect"
 	payseraPrefix      = "/paysera"
+	pmsPrefix          = "/pms"
 	simPrefix          = "/_sim"
 )
 
@@ -45,16 +46,18 @@ type Options struct {
 	XSeries      XSeriesOptions
 	SmartConnect SmartConnectOptions
 	Paysera      PayseraOptions
+	PMS          PMSOptions
 }
 
-// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, the control API /_sim, and pages for a
-// person: /till, /terminals, and / with both. The engine's methods are its own.
+// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, /pms, the control API /_sim, and pages for a
+// person: /till, /terminals, / with both, and /restaurant. The engine's methods are its own.
 type Systems struct {
 	*Engine
 
 	XSeries      *XSeries
 	SmartConnect *SmartConnect
 	Paysera      *Paysera
+	PMS          *PMS
 
 	mu        sync.Mutex
 	publicURL string
@@ -73,6 +76,7 @@ func New(opts Options) *Systems {
 	}
 	s := &Systems{
 		Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect), Paysera: newPaysera(e, opts.Paysera),
+		PMS: newPMS(e, opts.PMS),
 	}
 	s.SetPublicURL(opts.PublicURL)
 	s.SetLinks(opts.Title, opts.Links...)
@@ -113,6 +117,7 @@ func (s *Systems) Handler() http.Handler {
 		{xseriesPrefix, s.handler(xseriesName, xseriesPrefix, s.XSeries)},
 		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
 		{payseraPrefix, s.handler(payseraName, payseraPrefix, s.Paysera)},
+		{pmsPrefix, s.handler(pmsName, pmsPrefix, s.PMS)},
 		{simPrefix, s.simHandler()},
 	}
 	pages := s.pageHandler()
@@ -127,7 +132,7 @@ func (s *Systems) Handler() http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera or /_sim", http.StatusNotFound)
+		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera, /pms or /_sim", http.StatusNotFound)
 	})
 }
 
@@ -138,6 +143,7 @@ func (s *Systems) Reset() {
 	s.XSeries.reset()
 	s.SmartConnect.reset()
 	s.Paysera.reset()
+	s.PMS.reset()
 }
 
 // Close stops what terminals would do later by themselves, and wakes who waits for them.
@@ -171,7 +177,7 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln and delivers webhooks and callbacks until ctx ends, then lets the answers under way finish, for two seconds at
+// Serve answers on ln and delivers webhooks, callbacks and postings until ctx ends, then lets the answers under way finish, for two seconds at
 // most. It returns nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
@@ -187,6 +193,7 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	var deliveries sync.WaitGroup
 	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
 	deliveries.Go(func() { s.Paysera.serveCallbacks(delivering) })
+	deliveries.Go(func() { s.PMS.servePostings(delivering) })
 	defer deliveries.Wait()
 	defer endDeliveries()
 	stopped := make(chan struct{})
@@ -250,6 +257,7 @@ type Description struct {
 	XSeries      XSeriesDescription      `json:"xseries"`
 	SmartConnect SmartConnectDescription `json:"smartconnect"`
 	Paysera      PayseraDescription      `json:"paysera"`
+	PMS          PMSDescription          `json:"pms"`
 	Sim          SimDescription          `json:"sim"`
 }
 
@@ -311,12 +319,22 @@ type PayseraUserDescription struct {
 	SimURL   string `json:"sim_url"`
 }
 
+// PMSDescription tells how to register a hotel system with the simulated restaurant.
+type PMSDescription struct {
+	BaseURL            string `json:"base_url"`
+	AccessToken        string `json:"access_token"`
+	BusinessLocationID int64  `json:"business_location_id"`
+	BusinessReference  string `json:"business_external_reference"`
+}
+
 // SimDescription tells how to reach the control API and the pages for a person.
 type SimDescription struct {
 	BaseURL string `json:"base_url"`
 	// TillURL and TerminalsURL are the pages through which a person uses the sell screen and the terminals.
 	TillURL      string `json:"till_url"`
 	TerminalsURL string `json:"terminals_url"`
+	// RestaurantURL is the page of the restaurant that charges to rooms.
+	RestaurantURL string `json:"restaurant_url"`
 }
 
 // Describe tells what a client must know. The public URL must be known, see [Systems.Listen].
@@ -331,7 +349,10 @@ func (s *Systems) Describe() Description {
 			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), WebhookTypes: webhookTypes(), Currency: "NZD", Registers: s.XSeries.Registers(),
 		},
 		SmartConnect: SmartConnectDescription{BaseURL: base + smartconnectPrefix + "/POS", Currency: "NZD"},
-		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals"},
+		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals", RestaurantURL: base + "/restaurant"},
+		PMS: PMSDescription{
+			BaseURL: base + pmsPrefix, AccessToken: s.PMS.Token(), BusinessLocationID: pmsLocation, BusinessReference: pmsReference,
+		},
 	}
 	d.Paysera = s.Paysera.describe(base, sim)
 	s.SmartConnect.mu.Lock()
