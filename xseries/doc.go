@@ -55,5 +55,7 @@
 // Give [Config].BaseURL the address of a server of your own, such as the simulated store that examples/simulators serves, and
 // [Origins] its sell screen's. HTTP.Transport takes a transport that answers without any server.
 //
+// The paths in the references are below Config.BaseURL; {version} is Config.APIVersion.
+//
 // API reference: https://x-series-api.lightspeedhq.com/
 package xseries
