@@ -67,5 +67,7 @@
 // approval needs both of SmartConnect's results to say so; any value that the vendor doesn't document makes the outcome
 // Unknown.
 //
+// The paths in the references are below Config.BaseURL; {PollingUrl} is what a transaction was answered with.
+//
 // API reference: http://www.smartpaydev.com/
 package smartconnect
