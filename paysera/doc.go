@@ -59,5 +59,7 @@
 // Give [Config].BaseURL the address of a server of your own, such as the simulated Paysera that examples/simulators serves.
 // HTTP.Transport takes a transport that answers without any server; Now and Nonce make signatures the same each time.
 //
+// The paths in the references are below Config.BaseURL.
+//
 // API reference: https://developers.paysera.com/en/wallet/app/pos
 package paysera
