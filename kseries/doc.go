@@ -63,5 +63,7 @@
 // Give [Config].BaseURL and [OAuth].TokenURL the address of a server of your own. HTTP.Transport takes a transport that answers
 // without any server.
 //
+// The paths in the references are below Config.BaseURL, those of [OAuth] on the host of its TokenURL.
+//
 // API reference: https://api-docs.lsk.lightspeed.app/
 package kseries
