@@ -62,5 +62,7 @@
 // a payment method with the code IKPMS ("Charge to Room") is needed, the PMS server "Other", and the method must be enabled for the
 // devices.
 //
+// The paths in the references are below ClientConfig.BaseURL.
+//
 // API reference: https://api-docs.lsk.lightspeed.app/
 package pms
