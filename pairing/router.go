@@ -27,8 +27,8 @@ type Config struct {
 	// Drivers move the money, by the Provider of the terminals that they serve. Required. Every node on one store
 	// needs the same providers.
 	Drivers map[string]Driver
-	// Owner names this node among those that share the store. Defaults to a random name. Never reuse the name of a
-	// process that may still be running.
+	// Owner names this node among those that share the store, for people. Defaults to a random name. In the store
+	// each router is told from all others, of the same name too.
 	Owner string
 	// Lease is how long a payment belongs to this node without a sign of life from it: after a crash, another node,
 	// or this one when it is started again, takes over when the lease has ended. Defaults to 15 s; at least 200 ms.
@@ -47,9 +47,14 @@ type Config struct {
 	// CodeTries is how many wrong pairing codes an account may type within CodeWindow. Defaults to 10 in 10 min.
 	CodeTries  int
 	CodeWindow time.Duration
-	// Logger gets what an operator needs to know, with the keys payment, terminal, register, owner, transaction and
-	// outcome. It defaults to silence.
+	// Logger gets what an operator needs to know. Messages are fixed texts; what they are about is under the keys payment,
+	// register, terminal, transaction, outcome, reason, by (who resolved it), error, and always owner. It defaults to
+	// silence.
 	Logger *slog.Logger
+	// Observer hears of the steps of payments, after they were written down, so that they can be counted. It is called by
+	// several goroutines, which work on payments: it must return at once, wait for nothing, and not change
+	// Payment.Data. If it panics, that is logged and the payment goes on. Defaults to nobody.
+	Observer func(Event)
 }
 
 // Router accepts payments, keeps them in order for each terminal, and hands each to its terminal at most once. It
@@ -61,6 +66,9 @@ type Router struct {
 	drivers map[string]Driver
 	log     *slog.Logger
 	hub     hub
+	// owner is who has this router's claims. No other router ever has the same.
+	owner string
+	begun begun
 
 	mu      sync.Mutex
 	running bool
@@ -111,8 +119,11 @@ func New(c Config) (*Router, error) {
 		slices.Sort(problems)
 		return nil, tillroute.Invalid(system, "New", "%s", strings.Join(slices.Compact(problems), "; "))
 	}
+	owner := uuid.NewString()
 	if c.Owner == "" {
-		c.Owner = uuid.NewString()
+		c.Owner = owner
+	} else {
+		owner = c.Owner + "/" + owner
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -122,6 +133,7 @@ func New(c Config) (*Router, error) {
 		store:   c.Store,
 		drivers: maps.Clone(c.Drivers),
 		log:     c.Logger.With("owner", c.Owner),
+		owner:   owner,
 	}, nil
 }
 
@@ -193,7 +205,7 @@ func (r *Router) Wait(ctx context.Context, id string) (Payment, error) {
 
 func (r *Router) wait(ctx context.Context, last Payment) (Payment, error) {
 	unknown := &tillroute.Error{System: system, Operation: "Wait", Outcome: tillroute.Unknown}
-	for progress, err := range r.Watch(ctx, last.ID) {
+	for progress, err := range r.watch(ctx, last) {
 		switch {
 		case err == nil:
 			last = progress.Payment
@@ -243,6 +255,7 @@ func (r *Router) Withdraw(ctx context.Context, id, reason string) (Payment, erro
 	}
 	if err == nil {
 		r.log.LogAttrs(ctx, slog.LevelInfo, "payment withdrawn", attrs(p)...)
+		r.observe(ctx, Withdrawn, p, 0)
 		r.hub.changed(p.Terminal)
 		r.kick(p.Terminal)
 		return p, nil
@@ -286,6 +299,7 @@ func (r *Router) Resolve(ctx context.Context, id string, resolution Resolution) 
 		return Payment{}, err
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "payment resolved", append(attrs(p), slog.String("by", resolution.By))...)
+	r.observe(ctx, Resolved, p, 0)
 	r.hub.changed(p.Terminal)
 	return p, nil
 }

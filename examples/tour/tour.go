@@ -77,6 +77,7 @@ func (t *tour) take(ctx context.Context) error {
 	t.pay(ctx)
 	t.wallet(ctx)
 	t.hotel(ctx)
+	t.atTheTable(ctx)
 	t.restart(ctx)
 	t.audit(ctx)
 	return nil

@@ -40,6 +40,10 @@ type pageData struct {
 	Till      bool
 	Products  []product
 	Terminals []string
+	// Tables, Menu and TableCurrency are the restaurant's.
+	Tables        []KSeriesTable
+	Menu          []KSeriesProduct
+	TableCurrency string
 }
 
 // SetLinks sets what the pages show at their top, in place of [Options.Title] and [Options.Links].
@@ -54,11 +58,15 @@ const defaultTitle = "Simulated store"
 
 // isPage reports whether a path belongs to the pages that a person uses.
 func isPage(path string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return path == "/" || first == "till" || first == "terminals" || first == "restaurant" || first == "pages"
+	switch first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); first {
+	case "till", "terminals", "tables", "restaurant", "pages":
+		return true
+	default:
+		return path == "/"
+	}
 }
 
-// pageHandler serves the till and the terminals to a browser. What the pages do, they do through the control API.
+// pageHandler serves the till, the terminals and the tables to a browser. What the pages do, they do through the control API.
 func (s *Systems) pageHandler() http.Handler {
 	page := template.Must(template.ParseFS(pageFiles, "pages/page.html"))
 	mux := http.NewServeMux()
@@ -92,6 +100,11 @@ func (s *Systems) pageHandler() http.Handler {
 	show("/terminals/{id}", func(d *pageData, r *http.Request) bool {
 		d.Name, d.Terminals = "terminal", []string{r.PathValue("id")}
 		return s.SmartConnect.Device(r.PathValue("id")) != nil
+	})
+	show("/tables", func(d *pageData, _ *http.Request) bool {
+		d.Name, d.Terminals = "tables", nil
+		d.Tables, d.Menu, d.TableCurrency = s.KSeries.Tables(), s.KSeries.Products(), s.KSeries.opts.Currency
+		return true
 	})
 	restaurant := template.Must(template.ParseFS(pageFiles, "pages/restaurant.html"))
 	mux.HandleFunc("GET /restaurant", func(w http.ResponseWriter, _ *http.Request) {

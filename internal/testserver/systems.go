@@ -19,6 +19,7 @@ const (
 	smartconnectPrefix = "/smartconnect"
 	payseraPrefix      = "/paysera"
 	pmsPrefix          = "/pms"
+	kseriesPrefix      = "/kseries"
 	simPrefix          = "/_sim"
 )
 
@@ -47,10 +48,11 @@ type Options struct {
 	SmartConnect SmartConnectOptions
 	Paysera      PayseraOptions
 	PMS          PMSOptions
+	KSeries      KSeriesOptions
 }
 
-// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, /pms, the control API /_sim, and pages for a
-// person: /till, /terminals, / with both, and /restaurant. The engine's methods are its own.
+// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, /pms, /kseries, the control API /_sim, and
+// pages for a person: /till, /terminals, / with both, /restaurant and /tables. The engine's methods are its own.
 type Systems struct {
 	*Engine
 
@@ -58,6 +60,7 @@ type Systems struct {
 	SmartConnect *SmartConnect
 	Paysera      *Paysera
 	PMS          *PMS
+	KSeries      *KSeries
 
 	mu        sync.Mutex
 	publicURL string
@@ -76,7 +79,8 @@ func New(opts Options) *Systems {
 	}
 	s := &Systems{
 		Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect), Paysera: newPaysera(e, opts.Paysera),
-		PMS: newPMS(e, opts.PMS),
+		PMS:     newPMS(e, opts.PMS),
+		KSeries: newKSeries(e, opts.KSeries),
 	}
 	s.SetPublicURL(opts.PublicURL)
 	s.SetLinks(opts.Title, opts.Links...)
@@ -118,6 +122,7 @@ func (s *Systems) Handler() http.Handler {
 		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
 		{payseraPrefix, s.handler(payseraName, payseraPrefix, s.Paysera)},
 		{pmsPrefix, s.handler(pmsName, pmsPrefix, s.PMS)},
+		{kseriesPrefix, s.handler(kseriesName, kseriesPrefix, s.KSeries)},
 		{simPrefix, s.simHandler()},
 	}
 	pages := s.pageHandler()
@@ -132,7 +137,7 @@ func (s *Systems) Handler() http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera, /pms or /_sim", http.StatusNotFound)
+		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera, /pms, /kseries or /_sim", http.StatusNotFound)
 	})
 }
 
@@ -144,6 +149,7 @@ func (s *Systems) Reset() {
 	s.SmartConnect.reset()
 	s.Paysera.reset()
 	s.PMS.reset()
+	s.KSeries.reset()
 }
 
 // Close stops what terminals would do later by themselves, and wakes who waits for them.
@@ -177,7 +183,7 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln and delivers webhooks, callbacks and postings until ctx ends, then lets the answers under way finish, for two seconds at
+// Serve answers on ln and delivers webhooks, callbacks, postings and notifications until ctx ends, then lets the answers under way finish, for two seconds at
 // most. It returns nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
@@ -194,6 +200,7 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
 	deliveries.Go(func() { s.Paysera.serveCallbacks(delivering) })
 	deliveries.Go(func() { s.PMS.servePostings(delivering) })
+	deliveries.Go(func() { s.KSeries.serveNotifications(delivering) })
 	defer deliveries.Wait()
 	defer endDeliveries()
 	stopped := make(chan struct{})
@@ -258,6 +265,7 @@ type Description struct {
 	SmartConnect SmartConnectDescription `json:"smartconnect"`
 	Paysera      PayseraDescription      `json:"paysera"`
 	PMS          PMSDescription          `json:"pms"`
+	KSeries      KSeriesDescription      `json:"kseries"`
 	Sim          SimDescription          `json:"sim"`
 }
 
@@ -327,6 +335,30 @@ type PMSDescription struct {
 	BusinessReference  string `json:"business_external_reference"`
 }
 
+// KSeriesDescription tells how to reach the simulated K-Series: /o, /f and /staff are below the base URL. At the vendor OAuth V2
+// is on another host. An access token for all of it comes from POST {sim}/kseries/token too.
+type KSeriesDescription struct {
+	BaseURL            string         `json:"base_url"`
+	AuthorizeURL       string         `json:"authorize_url"` // of OAuth V2
+	TokenURL           string         `json:"token_url"`
+	ClientID           string         `json:"client_id"`
+	ClientSecret       string         `json:"client_secret"`
+	LegacyAuthorizeURL string         `json:"legacy_authorize_url"` // of OAuth V1
+	LegacyTokenURL     string         `json:"legacy_token_url"`
+	LegacyID           string         `json:"legacy_id"`
+	LegacySecret       string         `json:"legacy_secret"`
+	Currency           string         `json:"currency"`
+	Locations          []KSeriesPlace `json:"locations"`
+	// TablesURL is the page through which a person uses the tables.
+	TablesURL string `json:"tables_url"`
+}
+
+// KSeriesPlace is a business location.
+type KSeriesPlace struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
 // SimDescription tells how to reach the control API and the pages for a person.
 type SimDescription struct {
 	BaseURL string `json:"base_url"`
@@ -355,6 +387,7 @@ func (s *Systems) Describe() Description {
 		},
 	}
 	d.Paysera = s.Paysera.describe(base, sim)
+	d.KSeries = s.KSeries.describe(base)
 	s.SmartConnect.mu.Lock()
 	d.SmartConnect.MinPollMS = max(s.SmartConnect.minPoll, 0).Milliseconds()
 	s.SmartConnect.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // A queue holds the open payments of a terminal in the order of their turns. Its first payment is the only one that
@@ -53,24 +53,30 @@ func (s *Store) ClaimPayment(ctx context.Context, t pairing.Terminal, owner stri
 
 func (s *Store) claim(t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool) {
 	queue := s.queues[t]
-	if len(queue) == 0 || !s.claimable(queue[0]) {
+	if len(queue) == 0 {
 		return pairing.Claim{}, false
 	}
 	p := queue[0]
-	fresh := p.State == pairing.Queued
-	if fresh {
+	if p.State == pairing.Queued || p.released || p.owner != owner {
+		if !s.claimable(p) {
+			return pairing.Claim{}, false
+		}
+		p.fresh = p.State == pairing.Queued
+		p.owner, p.released, p.heldUntil = owner, false, time.Time{}
+		p.fence++
+	}
+	if p.State == pairing.Queued {
 		p.State = pairing.Sending
 	}
-	p.owner, p.leaseUntil, p.heldUntil = owner, s.after(lease), time.Time{}
-	p.fence++
-	return pairing.Claim{Payment: p.clone(), Owner: owner, Fence: p.fence, Fresh: fresh}, true
+	p.leaseUntil = s.after(lease)
+	return pairing.Claim{Payment: p.clone(), Owner: owner, Fence: p.fence, Fresh: p.fresh && p.State == pairing.Sending}, true
 }
 
 // claimed returns the payment of a claim that is still good.
 func (s *Store) claimed(c pairing.Claim) (*payment, error) {
 	p := s.payments[c.Payment.ID]
 	if p == nil || p.fence != c.Fence || (p.State != pairing.Sending && p.State != pairing.Sent) {
-		return nil, pairing.Errorf(tillroute.KindConflict, pairing.ErrFenced, "payment %q", c.Payment.ID)
+		return nil, refusal.Fenced(c)
 	}
 	return p, nil
 }
@@ -103,7 +109,7 @@ func (s *Store) SavePaymentHandle(ctx context.Context, c pairing.Claim, h pairin
 		if p.Handle == h {
 			return nil
 		}
-		return pairing.Errorf(tillroute.KindConflict, nil, "payment %q already has another handle", p.ID)
+		return refusal.OtherHandle(p.Payment)
 	}
 	p.State, p.Handle, p.Note, p.SentAt = pairing.Sent, h, "", s.now()
 	return nil
@@ -120,8 +126,7 @@ func (s *Store) RequeuePayment(ctx context.Context, c pairing.Claim, delay time.
 		return err
 	}
 	if p.State != pairing.Sending {
-		return pairing.Errorf(tillroute.KindConflict, nil,
-			"payment %q is %s: what was sent cannot be queued again", p.ID, p.State)
+		return refusal.NotSending(p.Payment)
 	}
 	p.State, p.Note, p.heldUntil = pairing.Queued, note, s.after(delay)
 	return nil
@@ -137,7 +142,7 @@ func (s *Store) ReleaseClaim(ctx context.Context, c pairing.Claim) error {
 	if err != nil {
 		return err
 	}
-	p.leaseUntil = s.now()
+	p.leaseUntil, p.released = s.now(), true
 	return nil
 }
 

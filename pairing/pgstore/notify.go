@@ -1,0 +1,208 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
+)
+
+// news tells other nodes what changed, outside the transactions in which it did: PostgreSQL lets one transaction that
+// notifies commit at a time. What changes while one message is under way goes into the next.
+type news struct {
+	store *Store
+
+	mu      sync.Mutex
+	running bool
+	pending map[pairing.Terminal]bool
+	runs    sync.WaitGroup
+}
+
+// maxMessage is how long a message may be; PostgreSQL takes less than 8000 bytes.
+const maxMessage = 7500
+
+// tell has other nodes told, soon, and whether there may be work for them.
+func (n *news) tell(t pairing.Terminal, work bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.pending == nil {
+		n.pending = map[pairing.Terminal]bool{}
+	}
+	n.pending[t] = n.pending[t] || work
+	if !n.running {
+		n.running = true
+		n.runs.Go(n.run)
+	}
+}
+
+// wait returns when everything was told.
+func (n *news) wait() { n.runs.Wait() }
+
+// run tells until nothing is left. What can't be told is found by polling.
+func (n *news) run() {
+	ctx := context.Background()
+	for {
+		n.mu.Lock()
+		changed := n.pending
+		if n.pending = nil; len(changed) == 0 {
+			n.running = false
+			n.mu.Unlock()
+			return
+		}
+		n.mu.Unlock()
+		n.send(ctx, messages(n.store.id, changed))
+	}
+}
+
+func (n *news) send(ctx context.Context, messages []string) {
+	ctx, cancel := context.WithTimeout(ctx, n.store.timeout)
+	defer cancel()
+	b := &pgx.Batch{}
+	// Nothing is lost if a crash loses it: no flush of the disk.
+	b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
+	for _, m := range messages {
+		b.Queue("SELECT pg_notify($1, $2)", n.store.channel, m)
+	}
+	_ = n.store.pool.SendBatch(ctx, b).Close()
+}
+
+// message says which terminals have changed. None means that any may have.
+type message struct {
+	// From is the store that tells.
+	From string `json:"from"`
+	// Work and News are lists of provider and serial: with and without work for those who hear it.
+	Work [][2]string `json:"work,omitempty"`
+	News [][2]string `json:"news,omitempty"`
+}
+
+// messages are the texts for what has changed.
+func messages(from string, changed map[pairing.Terminal]bool) (texts []string) {
+	m, size := message{From: from}, 0
+	flush := func() {
+		text, err := json.Marshal(m)
+		if err == nil {
+			texts = append(texts, string(text))
+		}
+		m, size = message{From: from}, 0
+	}
+	for t, work := range changed {
+		// Each character may take six in JSON.
+		more := 6*(len(t.Provider)+len(t.Serial)) + 6
+		if more > maxMessage || len(changed) > 1000 {
+			m = message{From: from}
+			flush()
+			return texts[len(texts)-1:]
+		}
+		if size += more; size > maxMessage {
+			flush()
+			size = more
+		}
+		if work {
+			m.Work = append(m.Work, [2]string{t.Provider, t.Serial})
+		} else {
+			m.News = append(m.News, [2]string{t.Provider, t.Serial})
+		}
+	}
+	flush()
+	return texts
+}
+
+// alone reports whether nobody listens here who works on what is queued, and so has been told of it.
+func (s *Store) alone() bool { return s.listeners.Load() == 0 }
+
+// silence is after how long a connection that says nothing is asked whether it is still there.
+const silence = 10 * time.Second
+
+// Notify calls changed for every terminal that another node has changed. It has a connection of its own.
+func (s *Store) Notify(ctx context.Context, changed func(t pairing.Terminal, work bool)) error {
+	caller := ctx
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := s.hear(ctx, changed)
+	select {
+	case <-s.closing:
+		return refusal.Closed()
+	default:
+	}
+	if caller.Err() != nil {
+		return refusal.Ended(caller.Err(), tillroute.Failed)
+	}
+	return s.failed(caller, err)
+}
+
+func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal, bool)) error {
+	start, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	config := s.listen.Copy()
+	if s.prepare != nil {
+		if err := s.prepare(start, config); err != nil {
+			return err
+		}
+	}
+	conn, err := pgx.ConnectConfig(start, config)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(end)
+	}()
+	if _, err := conn.Exec(start, "LISTEN "+pgx.Identifier{s.channel}.Sanitize()); err != nil {
+		return err
+	}
+	s.listeners.Add(1)
+	defer s.listeners.Add(-1)
+	changed(pairing.Terminal{}, true) // what happened before is not told
+	for {
+		wait, cancel := context.WithTimeout(ctx, silence)
+		note, err := conn.WaitForNotification(wait)
+		cancel()
+		switch {
+		case err == nil:
+			s.heard(note.Payload, changed)
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return err
+		default:
+			ping, cancel := context.WithTimeout(ctx, s.timeout)
+			err := conn.Ping(ping)
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *Store) heard(text string, changed func(pairing.Terminal, bool)) {
+	var m message
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		m = message{} // from a newer program: anything may have changed
+	}
+	if m.From == s.id && s.listeners.Load() == 1 {
+		return // who listens here knows
+	}
+	if len(m.Work)+len(m.News) == 0 {
+		changed(pairing.Terminal{}, true)
+	}
+	for _, t := range m.News {
+		changed(pairing.Terminal{Provider: t[0], Serial: t[1]}, false)
+	}
+	for _, t := range m.Work {
+		changed(pairing.Terminal{Provider: t[0], Serial: t[1]}, true)
+	}
+}
