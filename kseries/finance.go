@@ -68,7 +68,7 @@ func (s FinanceService) Businesses(ctx context.Context, page int, opts ...tillro
 // Currency returns the ISO 4217 code of what money is counted in at a business location, which checks don't say. It reads the list
 // of businesses: keep the answer. Kind NotFound is a location that is in none of them.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetbusinesses
+// API reference: GET /f/data/businesses, https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetbusinesses
 func (s FinanceService) Currency(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) (string, error) {
 	for page := 0; ; page++ {
 		list, err := s.Businesses(ctx, page, opts...)

@@ -64,6 +64,7 @@ func TestCommentsNameWhatGoesOut(t *testing.T) {
 			},
 			"WebhooksService.RemoveLocation": func(ctx context.Context) { _ = client.Webhooks.RemoveLocation(ctx, endpoint.ID, location) },
 			"FinanceService.Businesses":      func(ctx context.Context) { _, _ = client.Finance.Businesses(ctx, 0) },
+			"FinanceService.Currency":        func(ctx context.Context) { _, _ = client.Finance.Currency(ctx, location) },
 			"FinanceService.PaymentMethods":  func(ctx context.Context) { _, _ = client.Finance.PaymentMethods(ctx, location) },
 			"StaffService.List":              func(ctx context.Context) { _, _ = client.Staff.List(ctx, location, kseries.StaffOptions{}) },
 			"StaffService.All": func(ctx context.Context) {

@@ -22,7 +22,9 @@ func (t *Terminal) ShowCode() (string, error) { return t.device.ShowCode() }
 
 // Unpair ends the pairing of a register at the terminal, which is the only place where that can be done. It is an error if the
 // register isn't paired with this terminal.
-func (t *Terminal) Unpair(registerID tillroute.Secret) error { return t.device.Unpair(registerID.Reveal()) }
+func (t *Terminal) Unpair(registerID tillroute.Secret) error {
+	return t.device.Unpair(registerID.Reveal())
+}
 
 // Shown is a transaction on a terminal's screen.
 type Shown struct {
