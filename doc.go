@@ -37,7 +37,7 @@
 // Each client has a simulated copy of its vendor's system beside it, to test your own program with:
 // [github.com/tillroute/tillroute/smartconnect/smartconnecttest], [github.com/tillroute/tillroute/xseries/xseriestest],
 // [github.com/tillroute/tillroute/paysera/payseratest], [github.com/tillroute/tillroute/kseries/kseriestest] and, for what is posted
-// to hotels, [github.com/tillroute/tillroute/pms/pmstest]. They take the vendors' protocols seriously, and lose answers on demand.
+// to hotels, [github.com/tillroute/tillroute/pms/pmstest]. They check requests strictly, and lose answers on demand.
 //
 // # Money
 //
