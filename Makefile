@@ -1,5 +1,5 @@
 # Every target runs what its name says; CI runs .ci/run.
-.PHONY: help test race lint fmt tidy bench fuzz gateway cafe paytable hotel tour simulators ci vuln
+.PHONY: api help test race lint fmt tidy bench fuzz gateway cafe paytable hotel tour simulators ci vuln
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,10 +24,11 @@ bench: ## run the benchmarks that compare us with what people would use instead
 	go test -run '^$$' -bench . -benchtime 15x ./internal/rest
 	go test -run '^$$' -bench . ./pairing/sqlitestore
 
-fuzz: ## run each fuzz target for half a minute
+FUZZTIME ?= 30s
+fuzz: ## run each fuzz target for half a minute, or for FUZZTIME
 	@for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p || exit 1; \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; \
 	done
 
@@ -48,6 +49,9 @@ tour: ## walk a payment from a register to a terminal and back
 
 simulators: ## serve the simulated systems
 	go run ./examples/simulators
+
+api: ## compare the exported API with that of the newest release
+	bash .ci/api
 
 vuln: ## look for known vulnerabilities (needs vuln.go.dev)
 	go tool -modfile=tools/go.mod govulncheck ./...
