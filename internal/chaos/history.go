@@ -27,6 +27,10 @@ type History struct {
 	Rows        []Row
 	// Problems are what went wrong with the run itself, such as a node that ended without being killed.
 	Problems []string
+
+	// Notes and Findings are of a run that was judged while it went on, because there was too much to keep.
+	Notes    []string  `json:",omitempty"`
+	Findings []Finding `json:",omitempty"`
 }
 
 // Submission is one payment as its register knows it.

@@ -97,6 +97,9 @@ func (f *Finding) add(format string, args ...any) {
 
 // judge judges a history.
 func judge(h *History) Verdict {
+	if len(h.Findings) > 0 {
+		return Verdict{Counts: h.Notes, Findings: h.Findings}
+	}
 	c := collate(h)
 	v := Verdict{Counts: c.counts()}
 	for _, check := range []func() Finding{
@@ -136,7 +139,7 @@ func collate(h *History) *collated {
 }
 
 func (c *collated) counts() []string {
-	outcomes, faults, refused, reasons := map[string]int{}, map[string]int{}, 0, map[string]int{}
+	outcomes, faults, reasons, failures := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	chargedUnknown, acknowledged := 0, 0
 	for _, s := range c.h.Submissions {
 		if s.Returned > 0 {
@@ -154,8 +157,8 @@ func (c *collated) counts() []string {
 		}
 	}
 	for _, e := range c.h.Events {
-		if e.Error == "fenced" {
-			refused++
+		if e.Error != "" {
+			failures[e.What+" "+genericReason(e.Error)]++
 		}
 	}
 	kills := 0
@@ -176,7 +179,7 @@ func (c *collated) counts() []string {
 		fmt.Sprintf("payments: %d acknowledged, %d stored: %s; %d charges", acknowledged, len(c.h.Rows), tally(outcomes), len(c.h.Charges)),
 		fmt.Sprintf("unknown: %s; %d of them were charged", tally(reasons), chargedUnknown),
 		fmt.Sprintf("damage: %d processes ended; %s", kills, tally(faults)),
-		fmt.Sprintf("refused by the fence: %d writes", refused),
+		fmt.Sprintf("writes that failed: %s", tally(failures)),
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 type Scenario struct {
 	// Name is one of those in the table of damages.
 	Name string
-	// Store is "sqlite", "postgres", or the name of a database that is there already.
+	// Store is "sqlite" or "postgres".
 	Store string
 	// Count is how often the damage is done.
 	Count                       int
@@ -41,6 +41,8 @@ func damages() map[string]damage {
 		"kill":    kills,
 		"freeze":  freezes,
 		"replies": replies,
+		"restart": restarts,
+		"toxic":   toxics,
 	}
 }
 
@@ -55,15 +57,20 @@ type run struct {
 	park     *park
 	parkURL  string
 	cluster  *cluster
+	postgres *postgres // nil unless it is ours
+	links    []links
 }
 
-// settleTime is how long the nodes have to finish what was accepted, once the damage is over.
-const settleTime = time.Minute
+// settleTime is how long the nodes have to finish what was accepted, once the damage is over; broken nodes have less.
+const (
+	settleTime       = time.Minute
+	brokenSettleTime = 5 * time.Second
+)
 
 // play runs a scenario and returns its history.
 func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error) {
 	do := damages()[s.Name]
-	if do == nil {
+	if do == nil && s.Name != "deliveries" {
 		return nil, fmt.Errorf("there is no scenario %q", s.Name)
 	}
 	dir, err := os.MkdirTemp("", "chaos-")
@@ -73,13 +80,25 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 	defer func() { _ = os.RemoveAll(dir) }()
 	r := &run{Scenario: s, dir: dir, recorder: &recorder{}, random: rand.New(rand.NewPCG(s.Seed, 0))} //nolint:gosec // it has to be repeatable.
 	r.recorder.history.Scenario = s
+	defer func() {
+		if r.postgres != nil {
+			r.postgres.close()
+		}
+	}()
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
+	}
+	if s.Name == "deliveries" {
+		return deliveries(ctx, s, r, progress)
 	}
 	r.park = newPark(s.Seed, r.recorder)
 	server := httptest.NewServer(r.park.handler())
 	defer server.Close()
 	r.parkURL = server.URL
+	if err := r.lay(); err != nil {
+		return nil, err
+	}
+	defer r.cut()
 	r.cluster = newCluster(r.recorder, r.nodeConfig)
 	r.cluster.start(ctx, s.Nodes)
 	defer r.cluster.stop()
@@ -93,8 +112,13 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 	return &r.recorder.history, nil
 }
 
-func (r *run) nodeConfig(int) nodeConfig {
-	return nodeConfig{DSN: r.dsn, Park: r.parkURL, Lease: r.Lease, Break: r.Break}
+// nodeConfig returns what a node is started with.
+func (r *run) nodeConfig(number int) nodeConfig {
+	c := nodeConfig{DSN: r.dsn, Park: "http://" + r.links[number].park.Listen, Lease: r.Lease, Break: r.Break}
+	if r.postgres != nil {
+		c.DSN = r.postgres.dsn(r.links[number].database.Listen)
+	}
+	return c
 }
 
 // prepare makes the database and pairs the registers.
@@ -102,6 +126,12 @@ func (r *run) prepare(ctx context.Context) error {
 	switch r.Store {
 	case "sqlite":
 		r.dsn = "sqlite:" + filepath.Join(r.dir, "chaos.db")
+	case "postgres":
+		p, err := newPostgres(ctx)
+		if err != nil {
+			return err
+		}
+		r.postgres, r.dsn = p, p.dsn(p.address())
 	default:
 		return fmt.Errorf("there is no store %q", r.Store)
 	}
@@ -173,7 +203,11 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	defer func() { _ = store.Close() }()
 	open := pairing.Filter{States: []pairing.State{pairing.Queued, pairing.Sending, pairing.Sent}}
-	for end := now() + settleTime; now() < end && ctx.Err() == nil; pause(ctx, 50*time.Millisecond) {
+	patience := settleTime
+	if r.Break != "" {
+		patience = brokenSettleTime
+	}
+	for end := now() + patience; now() < end && ctx.Err() == nil; pause(ctx, 50*time.Millisecond) {
 		left, err := store.ListPayments(ctx, open, 1)
 		if err == nil && len(left) == 0 {
 			return nil

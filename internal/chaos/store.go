@@ -84,7 +84,14 @@ func (s *chaosStore) AcceptPayment(ctx context.Context, r pairing.Request) (pair
 		}()
 		return pairing.Payment{Request: r, Terminal: p.Terminal, State: pairing.Queued}, err
 	}
-	return through(ctx, s.node.points, "accept", func() (pairing.Payment, error) { return s.Store.AcceptPayment(ctx, r) })
+	return through(ctx, s.node.points, "accept", func() (pairing.Payment, error) {
+		from := now()
+		p, err := s.Store.AcceptPayment(ctx, r)
+		if err != nil {
+			s.node.tell(Event{What: "accept", Payment: r.ID, From: from, To: now(), Error: err.Error()})
+		}
+		return p, err
+	})
 }
 
 // claimed is what a claim returns.
