@@ -163,7 +163,8 @@ func (c *cluster) listen(m *member, out io.Reader) {
 			c.mu.Lock()
 			m.url = s.Ready
 			c.mu.Unlock()
-			c.recorder.fault("up", m.name, "")
+			up := Fault{What: "up", Node: m.name, At: now(), Skew: time.Until(s.Time)}
+			c.recorder.with(func(h *History) { h.Faults = append(h.Faults, up) })
 		}
 		if s.Event != nil {
 			c.recorder.with(func(h *History) { h.Events = append(h.Events, *s.Event) })

@@ -97,6 +97,8 @@ type Fault struct {
 	// Point is where the node was killed, or what was done to it.
 	Point string `json:",omitempty"`
 	At    time.Duration
+	// Skew is by how much the clock of a node that came up was wrong.
+	Skew time.Duration `json:",omitempty"`
 }
 
 // Row is a payment as the store had it in the end.

@@ -40,7 +40,9 @@ type node struct {
 // said is a line that a node writes to its standard output: where it listens, or an event.
 type said struct {
 	Ready string `json:",omitempty"`
-	Event *Event `json:",omitempty"`
+	// Time is what the node takes for the time when it is ready.
+	Time  time.Time `json:",omitzero"`
+	Event *Event    `json:",omitempty"`
 }
 
 // The messages between the submitters and a node.
@@ -103,7 +105,7 @@ func runNode(in io.Reader, out io.Writer) error {
 	mux.HandleFunc("POST /orders", n.order)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = n.router.Run(ctx) }()
-	n.say(said{Ready: "http://" + listener.Addr().String()})
+	n.say(said{Ready: "http://" + listener.Addr().String(), Time: time.Now()})
 	return server.Serve(listener)
 }
 

@@ -43,6 +43,8 @@ func damages() map[string]damage {
 		"replies": replies,
 		"restart": restarts,
 		"toxic":   toxics,
+		"disk":    disk,
+		"skew":    skews,
 	}
 }
 
