@@ -1,8 +1,8 @@
 # Every target runs what its name says; CI runs .ci/run.
-.PHONY: help test race lint fmt tidy bench fuzz gateway cafe tour simulators ci vuln
+.PHONY: help test race lint fmt tidy bench fuzz gateway cafe tour simulators chaos chaos-short ci vuln
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 test: ## run the tests
 	go test ./...
@@ -42,6 +42,12 @@ tour: ## walk a payment from a register to a terminal and back
 
 simulators: ## serve the simulated systems
 	go run ./examples/simulators
+
+chaos: ## destroy everything, for an hour (needs PostgreSQL and strace)
+	cd internal/chaos && go run . -plan full
+
+chaos-short: ## the same in less than five minutes
+	cd internal/chaos && go test ./... && go run . -plan short
 
 vuln: ## look for known vulnerabilities (needs vuln.go.dev)
 	go tool -modfile=tools/go.mod govulncheck ./...

@@ -104,7 +104,7 @@ func (c *cluster) run(ctx context.Context, m *member) error {
 	m.generation++
 	config := c.config(m.number)
 	config.Name = fmt.Sprintf("n%d.%d", m.number, m.generation)
-	first, err := json.Marshal(config)
+	first, err := json.Marshal(config) //nolint:musttag // both ends are this program.
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (c *cluster) listen(m *member, out io.Reader) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var s said
-		if json.Unmarshal(lines.Bytes(), &s) != nil {
+		if json.Unmarshal(lines.Bytes(), &s) != nil { //nolint:musttag // both ends are this program.
 			continue // A line that was cut off by a kill.
 		}
 		if s.Ready != "" {
@@ -311,7 +311,7 @@ func (c *cluster) call(ctx context.Context, url, method string, in any, out *sub
 		_, err := io.Copy(io.Discard, response.Body)
 		return response.StatusCode, err
 	}
-	return response.StatusCode, json.NewDecoder(response.Body).Decode(out)
+	return response.StatusCode, json.NewDecoder(response.Body).Decode(out) //nolint:musttag // both ends are this program.
 }
 
 // tail keeps the end of what a node complains about.

@@ -26,7 +26,7 @@ const (
 	window = 2000
 	// crowd is how many deliveries of one key come at once, and crowds how many other deliveries lie between.
 	crowd, crowds = 100, 10_000
-	apiKey        = "the API key of the hotel"
+	apiKey        = "the API key of the hotel" //nolint:gosec // it opens nothing.
 )
 
 // delivery is one delivery: which bill, and whether with its first content or another.

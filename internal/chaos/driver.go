@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 )

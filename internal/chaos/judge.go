@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
-
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -179,7 +178,7 @@ func (c *collated) counts() []string {
 		fmt.Sprintf("payments: %d acknowledged, %d stored: %s; %d charges", acknowledged, len(c.h.Rows), tally(outcomes), len(c.h.Charges)),
 		fmt.Sprintf("unknown: %s; %d of them were charged", tally(reasons), chargedUnknown),
 		fmt.Sprintf("damage: %d processes ended; %s", kills, tally(faults)),
-		fmt.Sprintf("writes that failed: %s", tally(failures)),
+		"writes that failed: " + tally(failures),
 	}
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -36,7 +37,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	var s Scenario
 	flags.StringVar(&s.Name, "scenario", "kill", "what to do")
-	flags.StringVar(&s.Store, "store", "sqlite", "sqlite or postgres")
+	flags.StringVar(&s.Store, "store", "", "sqlite, which is the default, or postgres")
 	flags.IntVar(&s.Count, "n", 20, "how often to do it")
 	flags.IntVar(&s.Nodes, "nodes", 1, "how many nodes")
 	flags.IntVar(&s.Registers, "registers", 64, "how many registers")
@@ -44,6 +45,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	flags.DurationVar(&s.Lease, "lease", time.Second, "the lease")
 	flags.Uint64Var(&s.Seed, "seed", 0, "what to begin with; 0 takes the time")
 	flags.StringVar(&s.Break, "break", "", "break the nodes: blind, guard, order or overlap")
+	whole := flags.String("plan", "", "play many scenarios, one after the other: short or full; -store then plays those on one store alone")
 	replay := flags.String("replay", "", "judge a history that was kept again")
 	again := flags.Bool("again", false, "with -replay: run its scenario again, with the same seed")
 	dir := flags.String("keep", "histories", "where to keep histories that were judged bad")
@@ -62,8 +64,12 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		s = h.Scenario
 	}
 	if s.Seed == 0 {
-		s.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // it is after 1970.
+		s.Seed = uint64(time.Now().UnixNano())
 	}
+	if *whole != "" {
+		return follow(ctx, *whole, s.Store, s.Seed, *dir, out)
+	}
+	s.Store = cmp.Or(s.Store, "sqlite")
 	keep := *dir
 	h, err := play(ctx, s, out)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 )
@@ -128,7 +127,9 @@ func (n *node) tell(e Event) {
 func (n *node) say(s said) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	_ = n.out.Encode(s)
+	if err := n.out.Encode(s); err != nil {
+		os.Exit(3) // The judge is gone.
+	}
 }
 
 func (n *node) submit(w http.ResponseWriter, r *http.Request) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
-
 	"github.com/tillroute/tillroute"
 )
 
@@ -213,5 +212,7 @@ func (p *park) unplug(serial string, d time.Duration) {
 
 func reply(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		return // The caller has gone.
+	}
 }

@@ -78,9 +78,10 @@ func (s *chaosStore) claimOf(payment string) (time.Duration, int64) {
 func (s *chaosStore) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.Payment, error) {
 	if s.node.config.Break == breakOrder {
 		p, err := s.Pairing(ctx, r.Register)
+		ctx := context.WithoutCancel(ctx)
 		go func() {
-			pause(context.Background(), rand.N(300*time.Millisecond))
-			_, _ = s.Store.AcceptPayment(context.Background(), r)
+			pause(ctx, rand.N(300*time.Millisecond)) //nolint:gosec // nothing depends on it being secret.
+			_, _ = s.Store.AcceptPayment(ctx, r)
 		}()
 		return pairing.Payment{Request: r, Terminal: p.Terminal, State: pairing.Queued}, err
 	}
@@ -113,7 +114,7 @@ func (s *chaosStore) ClaimPayment(ctx context.Context, t pairing.Terminal, owner
 	if got.ok && s.node.config.Break == breakBlind && !got.claim.Fresh {
 		got.claim.Fresh, got.claim.Payment.State = true, pairing.Sending
 	}
-	if got.ok && s.node.config.Break == breakGuard && got.claim.Fresh && rand.IntN(3) == 0 {
+	if got.ok && s.node.config.Break == breakGuard && got.claim.Fresh && rand.IntN(3) == 0 { //nolint:gosec // nothing depends on it being secret.
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.pocket[t] = got.claim
@@ -127,7 +128,7 @@ func (s *chaosStore) fromPocket(t pairing.Terminal, lease time.Duration) (pairin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	got, ok := s.pocket[t]
-	if !ok || now()-s.claims[got.Payment.ID].at < lease*9/10 {
+	if !ok || now()-s.claims[got.Payment.ID].at < lease*6/10 {
 		return pairing.Claim{}, false
 	}
 	delete(s.pocket, t)
