@@ -141,7 +141,7 @@ func (h *History) keep(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := json.NewEncoder(f).Encode(h); err != nil {
+	if err := json.NewEncoder(f).Encode(h); err != nil { //nolint:musttag // only this program reads it.
 		_ = f.Close()
 		return "", err
 	}
@@ -155,5 +155,5 @@ func loadHistory(path string) (*History, error) {
 		return nil, err
 	}
 	h := &History{}
-	return h, json.Unmarshal(text, h)
+	return h, json.Unmarshal(text, h) //nolint:musttag // this program wrote it.
 }
