@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // A queue holds the open payments of a terminal in the order of their turns. Its first payment is the only one that
@@ -70,7 +70,7 @@ func (s *Store) claim(t pairing.Terminal, owner string, lease time.Duration) (pa
 func (s *Store) claimed(c pairing.Claim) (*payment, error) {
 	p := s.payments[c.Payment.ID]
 	if p == nil || p.fence != c.Fence || (p.State != pairing.Sending && p.State != pairing.Sent) {
-		return nil, pairing.Errorf(tillroute.KindConflict, pairing.ErrFenced, "payment %q", c.Payment.ID)
+		return nil, refusal.Fenced(c)
 	}
 	return p, nil
 }
@@ -103,7 +103,7 @@ func (s *Store) SavePaymentHandle(ctx context.Context, c pairing.Claim, h pairin
 		if p.Handle == h {
 			return nil
 		}
-		return pairing.Errorf(tillroute.KindConflict, nil, "payment %q already has another handle", p.ID)
+		return refusal.OtherHandle(p.Payment)
 	}
 	p.State, p.Handle, p.Note, p.SentAt = pairing.Sent, h, "", s.now()
 	return nil
@@ -120,8 +120,7 @@ func (s *Store) RequeuePayment(ctx context.Context, c pairing.Claim, delay time.
 		return err
 	}
 	if p.State != pairing.Sending {
-		return pairing.Errorf(tillroute.KindConflict, nil,
-			"payment %q is %s: what was sent cannot be queued again", p.ID, p.State)
+		return refusal.NotSending(p.Payment)
 	}
 	p.State, p.Note, p.heldUntil = pairing.Queued, note, s.after(delay)
 	return nil

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // codeMemory is how long the text of a code is not given out again.
@@ -32,8 +32,7 @@ func (s *Store) PutCode(ctx context.Context, c pairing.Code, ttl time.Duration) 
 	defer s.mu.Unlock()
 	old := s.codes[c.Text]
 	if old != nil && (!s.passed(old.issuedAt.Add(codeMemory)) || !s.passed(old.ExpiresAt)) {
-		return pairing.Code{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"this pairing code was already issued in the last day: make another one")
+		return pairing.Code{}, refusal.CodeTaken()
 	}
 	for _, other := range s.codes {
 		if other.Terminal == c.Terminal && !other.used {
@@ -57,19 +56,17 @@ func (s *Store) RedeemCode(ctx context.Context, text string, p pairing.Pairing, 
 		wrong = nil
 	}
 	if wrong != nil && wrong.count >= limit.Max {
-		err := pairing.Errorf(tillroute.KindRateLimited, pairing.ErrTooManyTries, "register %s", p.Register)
-		err.RetryAfter = wrong.endsAt.Sub(s.now())
-		return pairing.Pairing{}, err
+		return pairing.Pairing{}, refusal.TooManyTries(p.Register, wrong.endsAt.Sub(s.now()))
 	}
 	c := s.codes[text]
 	var failure error
 	switch {
 	case c == nil:
-		failure = pairing.Errorf(tillroute.KindNotFound, pairing.ErrWrongCode, "register %s", p.Register)
+		failure = refusal.WrongCode(p.Register)
 	case c.used:
-		failure = pairing.Errorf(tillroute.KindConflict, pairing.ErrCodeUsed, "register %s", p.Register)
+		failure = refusal.CodeUsed(p.Register)
 	case c.replaced || s.passed(c.ExpiresAt):
-		failure = pairing.Errorf(tillroute.KindConflict, pairing.ErrCodeExpired, "register %s", p.Register)
+		failure = refusal.CodeExpired(p.Register)
 	}
 	if failure != nil {
 		if wrong == nil {

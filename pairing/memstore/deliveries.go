@@ -5,8 +5,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 type deliveryKey struct{ source, key string }
@@ -34,16 +34,14 @@ func (s *Store) BeginDelivery(
 		d = &delivery{hash: bytes.Clone(hash)}
 		s.deliveries[at] = d
 	case !bytes.Equal(d.hash, hash):
-		return pairing.Delivery{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"delivery %q from %s came before with other content", key, source)
+		return pairing.Delivery{}, refusal.OtherContent(source, key)
 	case d.finished:
 		return pairing.Delivery{
 			Source: source, Key: key, Hash: bytes.Clone(hash), Fence: d.fence,
 			Answered: true, Answer: bytes.Clone(d.answer),
 		}, nil
 	case !s.passed(d.until):
-		return pairing.Delivery{}, pairing.Errorf(tillroute.KindBusy, nil,
-			"delivery %q from %s is being handled", key, source)
+		return pairing.Delivery{}, refusal.BeingHandled(source, key)
 	}
 	s.lastFence++
 	d.fence, d.until = s.lastFence, s.after(lease)
@@ -81,7 +79,7 @@ func (s *Store) FailDelivery(ctx context.Context, d pairing.Delivery) error {
 func (s *Store) begun(d pairing.Delivery) (*delivery, error) {
 	begun := s.deliveries[deliveryKey{d.Source, d.Key}]
 	if begun == nil || begun.finished || begun.fence != d.Fence {
-		return nil, pairing.Errorf(tillroute.KindConflict, pairing.ErrFenced, "delivery %q from %s", d.Key, d.Source)
+		return nil, refusal.BegunAnew(d)
 	}
 	return begun, nil
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 type grantKey struct{ system, account string }
@@ -36,8 +36,7 @@ func (s *Store) Grant(ctx context.Context, system, account string) (pairing.Gran
 func (s *Store) grant(system, account string) (*grant, error) {
 	g := s.grants[grantKey{system, account}]
 	if g == nil || g.deleted {
-		return nil, pairing.Errorf(tillroute.KindNotFound, nil,
-			"there is no grant of account %q of %s: connect it first", account, system)
+		return nil, refusal.NoGrant(system, account)
 	}
 	return g, nil
 }
@@ -57,9 +56,8 @@ func (s *Store) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) 
 	if old.deleted {
 		version = 0
 	}
-	if ifVersion >= 0 && ifVersion != version {
-		return pairing.Grant{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"the grant of account %q of %s is at version %d, expected %d", g.Account, g.System, version, ifVersion)
+	if err := refusal.GrantVersion(g, version, ifVersion); err != nil {
+		return pairing.Grant{}, err
 	}
 	g.Version = old.Version + 1
 	if !g.Expiry.IsZero() {
@@ -96,8 +94,7 @@ func (s *Store) ClaimRefresh(
 		return pairing.Grant{}, err
 	}
 	if g.refreshOwner != owner && !s.passed(g.refreshUntil) {
-		return pairing.Grant{}, pairing.Errorf(tillroute.KindBusy, nil,
-			"the grant of account %q of %s is being refreshed", account, system)
+		return pairing.Grant{}, refusal.BeingRefreshed(system, account)
 	}
 	g.refreshOwner, g.refreshUntil = owner, s.after(lease)
 	return g.Grant, nil

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // registration is what is known of a register. It stays when the register is unpaired, so that no version is used
@@ -26,7 +26,7 @@ func (s *Store) Pairing(ctx context.Context, r pairing.Register) (pairing.Pairin
 	defer s.mu.Unlock()
 	reg := s.pairings[r]
 	if reg == nil || !reg.paired {
-		return pairing.Pairing{}, notPaired(r)
+		return pairing.Pairing{}, refusal.NotPaired(r)
 	}
 	return reg.Pairing, nil
 }
@@ -38,16 +38,12 @@ func (s *Store) PutPairing(ctx context.Context, p pairing.Pairing, ifVersion int
 	}
 	defer s.mu.Unlock()
 	reg := s.pairings[p.Register]
-	switch paired := reg != nil && reg.paired; {
-	case ifVersion == 0 && paired:
-		return pairing.Pairing{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"register %s is already paired, at version %d", p.Register, reg.Version)
-	case ifVersion > 0 && !paired:
-		return pairing.Pairing{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"register %s is not paired, expected version %d", p.Register, ifVersion)
-	case ifVersion > 0 && reg.Version != ifVersion:
-		return pairing.Pairing{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"the pairing of register %s is at version %d, expected %d", p.Register, reg.Version, ifVersion)
+	var version int64
+	if reg != nil && reg.paired {
+		version = reg.Version
+	}
+	if err := refusal.Version(p.Register, version, ifVersion); err != nil {
+		return pairing.Pairing{}, err
 	}
 	return s.pair(p), nil
 }
@@ -73,11 +69,10 @@ func (s *Store) DeletePairing(ctx context.Context, r pairing.Register, ifVersion
 	defer s.mu.Unlock()
 	reg := s.pairings[r]
 	if reg == nil || !reg.paired {
-		return notPaired(r)
+		return refusal.NotPaired(r)
 	}
-	if reg.Version != ifVersion {
-		return pairing.Errorf(tillroute.KindConflict, nil,
-			"the pairing of register %s is at version %d, expected %d", r, reg.Version, ifVersion)
+	if ifVersion != reg.Version {
+		return refusal.OtherVersion(r, reg.Version, ifVersion)
 	}
 	reg.paired = false
 	return nil
@@ -121,8 +116,4 @@ func compareRegisters(a, b pairing.Register) int {
 		strings.Compare(a.Account, b.Account),
 		strings.Compare(a.ID, b.ID),
 	)
-}
-
-func notPaired(r pairing.Register) error {
-	return pairing.Errorf(tillroute.KindNotFound, pairing.ErrNotPaired, "register %s", r)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // payment is a payment with what only the store knows of it.
@@ -36,14 +37,13 @@ func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.P
 	defer s.mu.Unlock()
 	if p := s.payments[r.ID]; p != nil {
 		if !p.Same(r) {
-			return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
-				"payment %q was already accepted and asks for something else", r.ID)
+			return pairing.Payment{}, refusal.OtherRequest(r.ID)
 		}
 		return p.clone(), nil
 	}
 	reg := s.pairings[r.Register]
 	if reg == nil || !reg.paired {
-		return pairing.Payment{}, notPaired(r.Register)
+		return pairing.Payment{}, refusal.NotPaired(r.Register)
 	}
 	r.Data = bytes.Clone(r.Data)
 	p := &payment{Payment: pairing.Payment{
@@ -68,7 +68,7 @@ func (s *Store) Payment(ctx context.Context, id string) (pairing.Payment, error)
 	defer s.mu.Unlock()
 	p := s.payments[id]
 	if p == nil {
-		return pairing.Payment{}, noPayment(id)
+		return pairing.Payment{}, refusal.NoPayment(id)
 	}
 	return p.clone(), nil
 }
@@ -81,7 +81,7 @@ func (s *Store) CountAhead(ctx context.Context, id string) (int, error) {
 	defer s.mu.Unlock()
 	p := s.payments[id]
 	if p == nil {
-		return 0, noPayment(id)
+		return 0, refusal.NoPayment(id)
 	}
 	return max(slices.Index(s.queues[p.Terminal], p), 0), nil
 }
@@ -118,11 +118,10 @@ func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing
 	p := s.payments[id]
 	switch {
 	case p == nil:
-		return pairing.Payment{}, noPayment(id)
+		return pairing.Payment{}, refusal.NoPayment(id)
 	case p.withdrawn:
 	case p.State != pairing.Queued:
-		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"payment %q is %s: only a queued payment can be withdrawn", id, p.State)
+		return pairing.Payment{}, refusal.NotQueued(p.Payment)
 	default:
 		p.withdrawn = true
 		s.end(p, pairing.Result{Outcome: tillroute.Cancelled, Reason: reason})
@@ -139,13 +138,11 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 	p := s.payments[id]
 	switch {
 	case r.Outcome == tillroute.Unknown:
-		return pairing.Payment{}, pairing.Errorf(tillroute.KindInvalid, nil,
-			"payment %q cannot be resolved as unknown: say how it ended", id)
+		return pairing.Payment{}, refusal.NoOutcome(id)
 	case p == nil:
-		return pairing.Payment{}, noPayment(id)
+		return pairing.Payment{}, refusal.NoPayment(id)
 	case p.State != pairing.Parked:
-		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
+		return pairing.Payment{}, refusal.NotParked(p.Payment)
 	}
 	p.ResolvedBy = r.By
 	s.end(p, r.Result(p.Payment))
@@ -161,11 +158,10 @@ func (s *Store) MarkPayment(ctx context.Context, id, from, to string) (pairing.P
 	p := s.payments[id]
 	switch {
 	case p == nil:
-		return pairing.Payment{}, noPayment(id)
+		return pairing.Payment{}, refusal.NoPayment(id)
 	case p.Mark == to:
 	case p.Mark != from:
-		return pairing.Payment{}, pairing.Errorf(tillroute.KindConflict, nil,
-			"payment %q is marked %q and not %q: look at what has become of it", id, p.Mark, from)
+		return pairing.Payment{}, refusal.OtherMark(p.Payment, from)
 	default:
 		p.Mark = to
 	}
@@ -186,8 +182,4 @@ func (s *Store) end(p *payment, r pairing.Result) {
 		return
 	}
 	s.queues[p.Terminal] = queue
-}
-
-func noPayment(id string) error {
-	return pairing.Errorf(tillroute.KindNotFound, nil, "there is no payment %q", id)
 }

@@ -6,12 +6,12 @@ package memstore
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // Config says how a store works. The zero value is ready to use.
@@ -67,16 +67,12 @@ func (s *Store) Close() error {
 // begin locks the store for one operation, or says why there can be none.
 func (s *Store) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		kind := tillroute.KindCanceled
-		if errors.Is(err, context.DeadlineExceeded) {
-			kind = tillroute.KindTimeout
-		}
-		return pairing.Errorf(kind, err, "the call was given up before anything was done")
+		return refusal.Ended(err, tillroute.Failed)
 	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return pairing.Errorf(tillroute.KindUnavailable, nil, "the store is closed")
+		return refusal.Closed()
 	}
 	return nil
 }

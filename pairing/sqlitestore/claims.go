@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // The head of a terminal's queue is the payment that has the turn; if none has, the one that was accepted first.
@@ -117,13 +117,9 @@ func held(ctx context.Context, c *conn, claim pairing.Claim) (pairing.Payment, e
 		p.Handle.Serial = r.text()
 	}, selectHeld, p.Seq, p.ID, claim.Fence)
 	if err == nil && !ok {
-		err = fenced(claim)
+		err = refusal.Fenced(claim)
 	}
 	return p, err
-}
-
-func fenced(claim pairing.Claim) error {
-	return pairing.Errorf(tillroute.KindConflict, pairing.ErrFenced, "payment %q", claim.Payment.ID)
 }
 
 // RenewClaim extends the lease and replaces the payment's note.
@@ -132,7 +128,7 @@ func (s *Store) RenewClaim(ctx context.Context, claim pairing.Claim, lease time.
 		n, err := c.exec(ctx, "UPDATE payments SET lease_until = ?, note = ? WHERE "+isHeld,
 			c.timeAfter(lease), note, claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 		if err == nil && n == 0 {
-			err = fenced(claim)
+			err = refusal.Fenced(claim)
 		}
 		return err
 	})
@@ -149,7 +145,7 @@ func (s *Store) SavePaymentHandle(ctx context.Context, claim pairing.Claim, h pa
 			if p.Handle == h {
 				return nil
 			}
-			return pairing.Errorf(tillroute.KindConflict, nil, "payment %q already has another handle", p.ID)
+			return refusal.OtherHandle(p)
 		}
 		_, err = c.exec(ctx, "UPDATE payments SET state = 'sent', note = '', sent_at = ?,"+
 			" handle_transaction_id = ?, handle_token = ?, handle_serial = ? WHERE seq = ?",
@@ -166,8 +162,7 @@ func (s *Store) RequeuePayment(ctx context.Context, claim pairing.Claim, delay t
 			return err
 		}
 		if p.State != pairing.Sending {
-			return pairing.Errorf(tillroute.KindConflict, nil,
-				"payment %q is %s: what was sent cannot be queued again", p.ID, p.State)
+			return refusal.NotSending(p)
 		}
 		_, err = c.exec(ctx, "UPDATE payments SET state = 'queued', lease_until = NULL, not_before = ?, note = ? WHERE seq = ?",
 			c.timeAfter(delay), note, p.Seq)
@@ -181,7 +176,7 @@ func (s *Store) ReleaseClaim(ctx context.Context, claim pairing.Claim) error {
 		n, err := c.exec(ctx, "UPDATE payments SET lease_until = ? WHERE "+isHeld,
 			c.timeNow(), claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 		if err == nil && n == 0 {
-			err = fenced(claim)
+			err = refusal.Fenced(claim)
 		}
 		return err
 	})
@@ -197,7 +192,7 @@ func (s *Store) FinishPayment(
 		case err != nil:
 			return claimed{}, err
 		case n == 0:
-			return claimed{}, fenced(c)
+			return claimed{}, refusal.Fenced(c)
 		case lease <= 0:
 			return claimed{}, nil
 		default:

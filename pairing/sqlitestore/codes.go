@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // codeMemory is how long the text of a code is not given out again.
@@ -35,8 +35,7 @@ func putCode(ctx context.Context, c *conn, code pairing.Code) error {
 		return err
 	}
 	if n == 0 {
-		return pairing.Errorf(tillroute.KindConflict, nil,
-			"this pairing code was already issued in the last day: make another one")
+		return refusal.CodeTaken()
 	}
 	_, err = c.exec(ctx, "UPDATE pairing_codes SET ended = 'replaced'"+
 		" WHERE provider = ? AND serial = ? AND code <> ? AND ended IS NULL",
@@ -80,11 +79,11 @@ func redeem(ctx context.Context, c *conn, text string, p pairing.Pairing) (pairi
 	case err != nil:
 		return p, err
 	case !ok:
-		return p, pairing.Errorf(tillroute.KindNotFound, pairing.ErrWrongCode, "register %s", p.Register)
+		return p, refusal.WrongCode(p.Register)
 	case ended == "used":
-		return p, pairing.Errorf(tillroute.KindConflict, pairing.ErrCodeUsed, "register %s", p.Register)
+		return p, refusal.CodeUsed(p.Register)
 	case ended != "" || c.passed(expires):
-		return p, pairing.Errorf(tillroute.KindConflict, pairing.ErrCodeExpired, "register %s", p.Register)
+		return p, refusal.CodeExpired(p.Register)
 	}
 	_, err = c.exec(ctx, "UPDATE pairing_codes SET ended = 'used' WHERE code = ?", text)
 	return p, err
@@ -99,9 +98,7 @@ func checkTries(ctx context.Context, c *conn, r pairing.Register, tries pairing.
 	if err != nil || !tooMany {
 		return err
 	}
-	e := pairing.Errorf(tillroute.KindRateLimited, pairing.ErrTooManyTries, "register %s", r)
-	e.RetryAfter = ends.Sub(c.now)
-	return e
+	return refusal.TooManyTries(r, ends.Sub(c.now))
 }
 
 // countTry counts a wrong code, and forgets the counts that have ended.

@@ -5,8 +5,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // BeginDelivery claims the delivery of that key from that source.
@@ -35,13 +35,12 @@ func beginDelivery(ctx context.Context, c *conn, d pairing.Delivery, lease time.
 	case err != nil:
 		return d, err
 	case found && !bytes.Equal(known, d.Hash):
-		return d, pairing.Errorf(tillroute.KindConflict, nil,
-			"delivery %q from %s came before with other content", d.Key, d.Source)
+		return d, refusal.OtherContent(d.Source, d.Key)
 	case found && !finished.IsZero():
 		d.Answered = true
 		return d, nil
 	case found && !c.passed(leaseUntil):
-		return d, pairing.Errorf(tillroute.KindBusy, nil, "delivery %q from %s is being handled", d.Key, d.Source)
+		return d, refusal.BeingHandled(d.Source, d.Key)
 	}
 	// In place of an abandoned one, a new row has a new fence.
 	d.Fence, _, err = c.insert(ctx, "INSERT OR REPLACE INTO deliveries (source, key, hash, begun_at, lease_until)"+
@@ -71,7 +70,7 @@ func (s *Store) FailDelivery(ctx context.Context, d pairing.Delivery) error {
 
 func orBegunAnew(d pairing.Delivery, n int64, err error) error {
 	if err == nil && n == 0 {
-		return pairing.Errorf(tillroute.KindConflict, pairing.ErrFenced, "delivery %q from %s", d.Key, d.Source)
+		return refusal.BegunAnew(d)
 	}
 	return err
 }

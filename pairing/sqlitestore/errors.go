@@ -9,6 +9,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // failed returns the error of the store for one of the database. Nothing was changed.
@@ -20,7 +21,7 @@ func failed(err error) error {
 		return own
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return ended(err, tillroute.Failed)
+		return refusal.Ended(err, tillroute.Failed)
 	}
 	kind, text := tillroute.KindUnavailable, "the database failed"
 	switch code(err) {
@@ -55,22 +56,6 @@ func failedCommit(err error) error {
 		return e
 	}
 }
-
-// ended returns the error of a call whose context has ended with err.
-func ended(err error, o tillroute.Outcome) error {
-	kind, text := tillroute.KindCanceled, "the call was given up before anything was done"
-	if errors.Is(err, context.DeadlineExceeded) {
-		kind = tillroute.KindTimeout
-	}
-	if o == tillroute.Unknown {
-		text = "the call was given up while it was being written down"
-	}
-	e := pairing.Errorf(kind, err, "%s", text)
-	e.Outcome = o
-	return e
-}
-
-func closed() error { return pairing.Errorf(tillroute.KindUnavailable, nil, "the store is closed") }
 
 // code returns SQLite's primary result code, or 0 if err isn't from SQLite.
 func code(err error) int {

@@ -5,8 +5,8 @@ import (
 	"database/sql/driver"
 	"time"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 const grantColumns = "system, account, access_token, refresh_token, token_type, scope, expiry, extra, version"
@@ -30,7 +30,7 @@ const selectGrant = "SELECT " + grantColumns + " FROM grants WHERE system = ? AN
 func (s *Store) Grant(ctx context.Context, system, account string) (g pairing.Grant, err error) {
 	n, err := s.read(ctx, func(r *row) { g = scanGrant(r) }, selectGrant, system, account)
 	if err == nil && n == 0 {
-		err = noGrant(system, account)
+		err = refusal.NoGrant(system, account)
 	}
 	return g, err
 }
@@ -47,9 +47,8 @@ func (s *Store) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) 
 		if err != nil {
 			return stored, err
 		}
-		if ifVersion >= 0 && ifVersion != old.Version {
-			return stored, pairing.Errorf(tillroute.KindConflict, nil,
-				"the grant of account %q of %s is at version %d, expected %d", g.Account, g.System, old.Version, ifVersion)
+		if err := refusal.GrantVersion(g, old.Version, ifVersion); err != nil {
+			return stored, err
 		}
 		var expiry driver.Value
 		if !g.Expiry.IsZero() {
@@ -76,7 +75,7 @@ func (s *Store) DeleteGrant(ctx context.Context, system, account string) error {
 			" token_type = '', scope = '', expiry = NULL, extra = '', refresh_owner = '', refresh_until = NULL"+
 			" WHERE system = ? AND account = ? AND deleted_at IS NULL", c.timeNow(), system, account)
 		if err == nil && n == 0 {
-			err = noGrant(system, account)
+			err = refusal.NoGrant(system, account)
 		}
 		return err
 	})
@@ -92,19 +91,14 @@ func (s *Store) ClaimRefresh(
 			return g, err
 		}
 		if !ok {
-			return g, noGrant(system, account)
+			return g, refusal.NoGrant(system, account)
 		}
 		n, err := c.exec(ctx, "UPDATE grants SET refresh_owner = ?, refresh_until = ?"+
 			" WHERE system = ? AND account = ? AND (refresh_owner = ? OR coalesce(refresh_until, '') <= ?)",
 			owner, c.timeAfter(lease), system, account, owner, c.timeNow())
 		if err == nil && n == 0 {
-			err = pairing.Errorf(tillroute.KindBusy, nil, "the grant of account %q of %s is being refreshed", account, system)
+			err = refusal.BeingRefreshed(system, account)
 		}
 		return g, err
 	})
-}
-
-func noGrant(system, account string) error {
-	return pairing.Errorf(tillroute.KindNotFound, nil,
-		"there is no grant of account %q of %s: connect it first", account, system)
 }

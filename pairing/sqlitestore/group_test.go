@@ -15,6 +15,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // paired opens a store in which register 0 is paired.
@@ -58,11 +59,7 @@ func requireError(t *testing.T, err, kind error, outcome tillroute.Outcome) stri
 	return e.Error()
 }
 
-func waiters(s *Store) int {
-	s.group.mu.Lock()
-	defer s.group.mu.Unlock()
-	return len(s.group.pending)
-}
+func waiters(s *Store) int { return s.group.queue.Len() }
 
 // together has the writes done in one group, and returns their errors. None of them may wait for another.
 func together(t *testing.T, s *Store, dos ...func(context.Context, *conn) error) []error {
@@ -136,7 +133,7 @@ func TestFailedWriteTakesNothingWithIt(t *testing.T) {
 		_, err := c.exec(ctx, "INSERT INTO pairing_codes (code) VALUES (NULL)")
 		return err
 	}
-	refused := func(context.Context, *conn) error { return noPayment("x") }
+	refused := func(context.Context, *conn) error { return refusal.NoPayment("x") }
 	errs := together(t, s, insertCode("a"), broken, refused, insertCode("b"))
 	require.NoError(t, errs[0])
 	requireError(t, errs[1], tillroute.ErrUnavailable, tillroute.Failed)

@@ -3,8 +3,8 @@ package sqlitestore
 import (
 	"context"
 
-	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 const pairingColumns = "system, account, register, provider, serial, register_name, terminal_name, identity, version, paired_at"
@@ -30,7 +30,7 @@ const selectPairing = "SELECT " + pairingColumns + " FROM pairings" +
 func (s *Store) Pairing(ctx context.Context, r pairing.Register) (p pairing.Pairing, err error) {
 	n, err := s.read(ctx, func(r *row) { p = scanPairing(r) }, selectPairing, r.System, r.Account, r.ID)
 	if err == nil && n == 0 {
-		err = notPaired(r)
+		err = refusal.NotPaired(r)
 	}
 	return p, err
 }
@@ -43,19 +43,12 @@ func findPairing(ctx context.Context, c *conn, r pairing.Register) (p pairing.Pa
 // PutPairing pairs p.Register with p.Terminal.
 func (s *Store) PutPairing(ctx context.Context, p pairing.Pairing, ifVersion int64) (pairing.Pairing, error) {
 	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Pairing, error) {
-		old, paired, err := findPairing(ctx, c, p.Register)
-		switch {
-		case err != nil:
+		old, _, err := findPairing(ctx, c, p.Register)
+		if err != nil {
 			return pairing.Pairing{}, err
-		case ifVersion == 0 && paired:
-			return pairing.Pairing{}, pairing.Errorf(tillroute.KindConflict, nil,
-				"register %s is already paired, at version %d", p.Register, old.Version)
-		case ifVersion > 0 && !paired:
-			return pairing.Pairing{}, pairing.Errorf(tillroute.KindConflict, nil,
-				"register %s is not paired, expected version %d", p.Register, ifVersion)
-		case ifVersion > 0 && old.Version != ifVersion:
-			return pairing.Pairing{}, pairing.Errorf(tillroute.KindConflict, nil,
-				"the pairing of register %s is at version %d, expected %d", p.Register, old.Version, ifVersion)
+		}
+		if err := refusal.Version(p.Register, old.Version, ifVersion); err != nil {
+			return pairing.Pairing{}, err
 		}
 		return pair(ctx, c, p)
 	})
@@ -84,10 +77,9 @@ func (s *Store) DeletePairing(ctx context.Context, r pairing.Register, ifVersion
 		case err != nil:
 			return err
 		case !paired:
-			return notPaired(r)
+			return refusal.NotPaired(r)
 		case p.Version != ifVersion:
-			return pairing.Errorf(tillroute.KindConflict, nil,
-				"the pairing of register %s is at version %d, expected %d", r, p.Version, ifVersion)
+			return refusal.OtherVersion(r, p.Version, ifVersion)
 		}
 		_, err = c.exec(ctx, "UPDATE pairings SET unpaired_at = ?, identity = ''"+
 			" WHERE system = ? AND account = ? AND register = ?", c.timeNow(), r.System, r.Account, r.ID)
@@ -119,8 +111,4 @@ func (s *Store) MoveRegister(ctx context.Context, r pairing.Register, from, to p
 		}
 		return moveQueued(ctx, c, r, from, to)
 	})
-}
-
-func notPaired(r pairing.Register) error {
-	return pairing.Errorf(tillroute.KindNotFound, pairing.ErrNotPaired, "register %s", r)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // The conditions of the partial indexes. SQLite uses an index only for queries that repeat its condition.
@@ -122,10 +123,9 @@ func accept(ctx context.Context, c *conn, r pairing.Request) (pairing.Payment, e
 	case err != nil:
 		return p, err
 	case !known:
-		return p, notPaired(r.Register)
+		return p, refusal.NotPaired(r.Register)
 	case !p.Same(r):
-		return p, pairing.Errorf(tillroute.KindConflict, nil,
-			"payment %q was already accepted and asks for something else", r.ID)
+		return p, refusal.OtherRequest(r.ID)
 	default:
 		return p, nil
 	}
@@ -140,7 +140,7 @@ func find(ctx context.Context, c *conn, id string) (p pairing.Payment, ok bool, 
 func (s *Store) Payment(ctx context.Context, id string) (p pairing.Payment, err error) {
 	n, err := s.read(ctx, func(r *row) { p = scanPayment(r) }, selectPayment, id)
 	if err == nil && n == 0 {
-		err = noPayment(id)
+		err = refusal.NoPayment(id)
 	}
 	return p, err
 }
@@ -158,7 +158,7 @@ const countAhead = "SELECT CASE" +
 func (s *Store) CountAhead(ctx context.Context, id string) (count int, err error) {
 	n, err := s.read(ctx, func(r *row) { count = int(r.int()) }, countAhead, id)
 	if err == nil && n == 0 {
-		err = noPayment(id)
+		err = refusal.NoPayment(id)
 	}
 	return count, err
 }
@@ -238,12 +238,11 @@ func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing
 		case err != nil:
 			return p, err
 		case !ok:
-			return p, noPayment(id)
+			return p, refusal.NoPayment(id)
 		case withdrawn:
 			return p, nil
 		case p.State != pairing.Queued:
-			return p, pairing.Errorf(tillroute.KindConflict, nil,
-				"payment %q is %s: only a queued payment can be withdrawn", id, p.State)
+			return p, refusal.NotQueued(p)
 		}
 		p.Result = pairing.Result{Outcome: tillroute.Cancelled, Reason: reason}
 		p.State, p.EndedAt = pairing.Done, c.now
@@ -255,8 +254,7 @@ func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing
 // ResolvePayment ends a parked payment as a person decided.
 func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolution) (pairing.Payment, error) {
 	if r.Outcome == tillroute.Unknown {
-		return pairing.Payment{}, pairing.Errorf(tillroute.KindInvalid, nil,
-			"payment %q cannot be resolved as unknown: say how it ended", id)
+		return pairing.Payment{}, refusal.NoOutcome(id)
 	}
 	return write(ctx, s, func(ctx context.Context, c *conn) (pairing.Payment, error) {
 		p, ok, err := find(ctx, c, id)
@@ -264,10 +262,9 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 		case err != nil:
 			return p, err
 		case !ok:
-			return p, noPayment(id)
+			return p, refusal.NoPayment(id)
 		case p.State != pairing.Parked:
-			return p, pairing.Errorf(tillroute.KindConflict, nil,
-				"payment %q is %s: only one with an unknown outcome can be resolved", id, p.State)
+			return p, refusal.NotParked(p)
 		}
 		p.Result, p.ResolvedBy = r.Result(p), r.By
 		p.State, p.EndedAt = pairing.Done, c.now
@@ -284,12 +281,11 @@ func (s *Store) MarkPayment(ctx context.Context, id, from, to string) (pairing.P
 		case err != nil:
 			return p, err
 		case !ok:
-			return p, noPayment(id)
+			return p, refusal.NoPayment(id)
 		case p.Mark == to:
 			return p, nil
 		case p.Mark != from:
-			return p, pairing.Errorf(tillroute.KindConflict, nil,
-				"payment %q is marked %q and not %q: look at what has become of it", id, p.Mark, from)
+			return p, refusal.OtherMark(p, from)
 		}
 		p.Mark = to
 		_, err = c.exec(ctx, "UPDATE payments SET mark = ? WHERE seq = ?", to, p.Seq)
@@ -315,8 +311,4 @@ func end(ctx context.Context, c *conn, e ending, where string, args ...driver.Va
 		string(state), c.timeNow(), r.Outcome.String(), amountText(r.Amount), amountText(r.Surcharge), amountText(r.Tip),
 		r.TransactionID, r.AuthCode, r.Acquirer, r.CardType, r.CardNumber, r.Receipt, r.Reason, e.withdrawn, e.resolvedBy,
 	}, args...)...)
-}
-
-func noPayment(id string) error {
-	return pairing.Errorf(tillroute.KindNotFound, nil, "there is no payment %q", id)
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/batch"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // Config says which database to open and how.
@@ -78,6 +80,7 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{readers: make(chan *conn, readers), closing: make(chan struct{})}
+	s.group.queue = batch.New[do](1, s.group.commit)
 	writer, err := connector(c, "mode=rw&_foreign_keys=1&_synchronous=FULL")
 	if err != nil {
 		return nil, err
@@ -183,18 +186,18 @@ func write[T any](ctx context.Context, s *Store, do func(context.Context, *conn)
 // read runs a query that changes nothing. It sees every write that has returned.
 func (s *Store) read(ctx context.Context, scan func(*row), query string, args ...driver.Value) (n int, err error) {
 	if err := ctx.Err(); err != nil {
-		return 0, ended(err, tillroute.Failed)
+		return 0, refusal.Ended(err, tillroute.Failed)
 	}
 	select {
 	case <-s.closing:
-		return 0, closed()
+		return 0, refusal.Closed()
 	default:
 	}
 	select {
 	case <-s.closing:
-		return 0, closed()
+		return 0, refusal.Closed()
 	case <-ctx.Done():
-		return 0, ended(ctx.Err(), tillroute.Failed)
+		return 0, refusal.Ended(ctx.Err(), tillroute.Failed)
 	case c := <-s.readers:
 		defer func() { s.readers <- c }()
 		n, err := c.query(ctx, scan, query, args...)

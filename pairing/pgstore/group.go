@@ -1,0 +1,210 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/batch"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
+)
+
+// maxGroup bounds how many writes wait for one another.
+const maxGroup = 128
+
+// group commits the writes of concurrent callers together: they travel in one packet, which is one transaction and
+// costs one flush of the disk. No statement waits for the answer of another.
+type group struct {
+	store *Store
+	queue *batch.Queue[write]
+}
+
+// write is one statement, which returns a row or none.
+type write struct {
+	query string
+	args  []any
+	// read reads the row, if there is one, into what the caller shares with it, which counts only if the caller sees no
+	// error. It may run twice: the first time is undone then.
+	read func(rows pgx.Rows, ok bool) error
+	// register is set by what appends to a queue.
+	register *pairing.Register
+	// order is the name of what it locks.
+	order string
+}
+
+// rank orders the statements of a transaction: two nodes that lock the same things lock them in the same order, or each
+// would wait for the other. What appends to queues has its own order, see [group.locks], and comes first.
+func rank(a, b *batch.Member[write]) int {
+	switch first, second := a.Write.register != nil, b.Write.register != nil; {
+	case first && second:
+		return 0
+	case first:
+		return -1
+	case second:
+		return 1
+	default:
+		return strings.Compare(a.Write.order, b.Write.order)
+	}
+}
+
+// do has w written, and returns when that is durable or can't be done.
+func (g *group) do(ctx context.Context, w write) error { return g.queue.Write(ctx, w) }
+
+// commit writes what is pending. Writes are taken once there is a connection, so that callers can leave while there is
+// none.
+func (g *group) commit(ctx context.Context) {
+	wait, cancel := context.WithTimeout(ctx, g.store.timeout)
+	defer cancel()
+	conn, err := g.store.pool.Acquire(wait)
+	members := g.queue.Take(maxGroup)
+	if err != nil {
+		finish(members, g.store.failed(ctx, err))
+		return
+	}
+	defer conn.Release()
+	if len(members) == 0 {
+		return
+	}
+	slices.SortStableFunc(members, rank)
+	switch err := g.send(ctx, conn, members); {
+	case err == nil:
+		for _, m := range members {
+			m.Done()
+		}
+	case !undone(err):
+		finish(members, refusal.Lost(err))
+	case len(members) == 1 && !conflicted(err) || code(err) == "":
+		finish(members, g.store.failed(ctx, err))
+	default:
+		g.apart(ctx, members)
+	}
+}
+
+// send writes the members in one transaction and reads their answers. It fails if the database failed any of them.
+func (g *group) send(ctx context.Context, conn *pgxpool.Conn, members []*batch.Member[write]) error {
+	ctx, cancel := context.WithTimeout(ctx, g.store.timeout)
+	defer cancel()
+	b := &pgx.Batch{}
+	lock := g.locks(members)
+	for _, statement := range lock {
+		b.Queue(g.store.sql(statement.query), statement.args...)
+	}
+	for _, m := range members {
+		b.Queue(g.store.sql(m.Write.query), m.Write.args...)
+	}
+	results := conn.SendBatch(ctx, b)
+	for range lock {
+		if _, err := results.Exec(); err != nil {
+			return errors.Join(err, ignore(results.Close()))
+		}
+	}
+	for _, m := range members {
+		if err := read(results, m.Write); err != nil {
+			return errors.Join(err, ignore(results.Close()))
+		}
+	}
+	return results.Close()
+}
+
+func read(results pgx.BatchResults, w write) error {
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	ok := rows.Next()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if err := w.read(rows, ok); err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+// ignore drops an error that repeats another.
+func ignore(error) error { return nil }
+
+// locks returns the statements that come before those of the members.
+func (g *group) locks(members []*batch.Member[write]) []write {
+	list := []write{{query: "SELECT set_config('lock_timeout', $1::text, true)", args: []any{g.store.lockTimeout()}}}
+	var systems, accounts, registers []string
+	for _, m := range members {
+		if r := m.Write.register; r != nil {
+			systems, accounts, registers = append(systems, r.System), append(accounts, r.Account), append(registers, r.ID)
+		}
+	}
+	if len(systems) > 1 {
+		// Each of them locks its queue for itself; to lock several in the same order everywhere takes this.
+		list = append(list, write{query: lockQueues, args: []any{systems, accounts, registers}})
+	}
+	return list
+}
+
+// apart writes each of members in a transaction of its own. It is for a group in which the database failed one, and
+// that was therefore undone as a whole.
+func (g *group) apart(ctx context.Context, members []*batch.Member[write]) {
+	var all sync.WaitGroup
+	for _, m := range members {
+		all.Go(func() {
+			m.Err = g.alone(ctx, m)
+			m.Done()
+		})
+	}
+	all.Wait()
+}
+
+func (g *group) alone(ctx context.Context, m *batch.Member[write]) error {
+	for try := 1; ; try++ {
+		err := g.tryAlone(ctx, m)
+		switch {
+		case err == nil:
+			return nil
+		case !undone(err):
+			return refusal.Lost(err)
+		case try == attempts || !conflicted(err):
+			return g.store.failed(ctx, err)
+		}
+	}
+}
+
+func (g *group) tryAlone(ctx context.Context, m *batch.Member[write]) error {
+	wait, cancel := context.WithTimeout(ctx, g.store.timeout)
+	defer cancel()
+	conn, err := g.store.pool.Acquire(wait)
+	if err != nil {
+		return g.store.failed(ctx, err)
+	}
+	defer conn.Release()
+	return g.send(ctx, conn, []*batch.Member[write]{m})
+}
+
+func finish(members []*batch.Member[write], err error) {
+	for _, m := range members {
+		m.Err = err
+		m.Done()
+	}
+}
+
+// written has w written and returns what read made of its row, and whether there was one.
+func written[T any](ctx context.Context, g *group, w write, read func(pgx.Rows) (T, error)) (T, bool, error) {
+	var got, none T
+	var found bool
+	w.read = func(rows pgx.Rows, ok bool) (err error) {
+		if found = ok; ok {
+			got, err = read(rows)
+		}
+		return err
+	}
+	if err := g.do(ctx, w); err != nil {
+		return none, false, err // got may still be written to, if the context has ended
+	}
+	return got, found, nil
+}

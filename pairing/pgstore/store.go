@@ -1,0 +1,248 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/batch"
+	"github.com/tillroute/tillroute/pairing/internal/refusal"
+)
+
+// Config says which database to open and how.
+type Config struct {
+	// DSN is where the database is, as a URL (postgres://user@host/database) or as keywords (host=… dbname=…). It may
+	// hold a password, and also settings of the pool and of pgx, such as pool_max_conns. Required unless Pool is set.
+	DSN tillroute.Secret
+	// Pool is used in place of DSN, and is not closed by the store. It needs at least four connections.
+	Pool *pgxpool.Pool
+	// ListenDSN is where to listen for what other nodes do, if DSN leads to a proxy that pools transactions, such as
+	// PgBouncer: a connection that listens has to go past it. Defaults to the database of DSN or Pool. See the
+	// package's documentation.
+	ListenDSN tillroute.Secret
+	// Schema is the schema that the tables are in. It is made if it isn't there. Defaults to "tillroute"; up to 63
+	// bytes.
+	Schema string
+	// Timeout is how long the database may take for one call. A write that takes longer has the outcome Unknown once
+	// it was sent. Defaults to 5 s; at least 100 ms.
+	Timeout time.Duration
+}
+
+// Store is a [pairing.Store] in PostgreSQL. [Open] makes one.
+type Store struct {
+	pool    *pgxpool.Pool
+	owned   bool // the pool is ours to close
+	listen  *pgx.ConnConfig
+	schema  string // quoted
+	channel string
+	timeout time.Duration
+	queries sync.Map // those with @, by what is sent
+
+	group   group
+	news    news
+	closing chan struct{}
+
+	open   sync.RWMutex // held for reading by each call
+	closed bool
+}
+
+var (
+	_ pairing.Store    = (*Store)(nil)
+	_ pairing.Notifier = (*Store)(nil)
+)
+
+// lanes is how many groups of writes are under way at once: while one is made durable, the next is sent.
+const lanes = 2
+
+// Open connects to the database, and makes the schema or brings it up to date first if need be. Any number of nodes may
+// do so at once.
+//
+// A schema in which another program has tables of the same names, and one of a newer version than this package, are
+// refused and left as they are.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	s, err := configure(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.connect(ctx, c); err != nil {
+		return nil, s.opening(ctx, err)
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(s.opening(ctx, err), s.Close())
+	}
+	return s, nil
+}
+
+func configure(c Config) (*Store, error) {
+	invalid := func(text string) error { return pairing.Errorf(tillroute.KindInvalid, nil, "%s", text) }
+	if c.Schema == "" {
+		c.Schema = "tillroute"
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 5 * time.Second
+	}
+	switch {
+	case (c.DSN == "") == (c.Pool == nil):
+		return nil, invalid("say where the database is: set either DSN or Pool")
+	case len(c.Schema) > 63 || !utf8.ValidString(c.Schema) || strings.ContainsAny(c.Schema, "\x00@"):
+		return nil, invalid("Schema is not a name that a schema can have")
+	case strings.HasPrefix(c.Schema, "pg_"):
+		return nil, invalid("Schema is a name that PostgreSQL keeps for itself: names with pg_ are its own")
+	case c.Timeout < 100*time.Millisecond:
+		return nil, invalid("Timeout must be at least 100ms")
+	case c.Pool != nil && c.Pool.Config().MaxConns < lanes+2:
+		return nil, invalid("Pool needs at least four connections")
+	}
+	s := &Store{
+		schema: pgx.Identifier{c.Schema}.Sanitize(), channel: "tillroute:" + c.Schema, timeout: c.Timeout,
+		closing: make(chan struct{}),
+	}
+	if len(s.channel) > 63 {
+		s.channel = s.channel[:63]
+	}
+	s.group = group{store: s}
+	s.group.queue = batch.New[write](lanes, s.group.commit)
+	s.news.store = s
+	return s, nil
+}
+
+func (s *Store) connect(ctx context.Context, c Config) error {
+	s.pool = c.Pool
+	if c.Pool == nil {
+		config, err := pgxpool.ParseConfig(c.DSN.Reveal())
+		if err != nil {
+			return unreadable("DSN") // without the cause, which repeats what it can't read
+		}
+		if !strings.Contains(c.DSN.Reveal(), "pool_max_conns") {
+			config.MaxConns = max(config.MaxConns, 16)
+		}
+		config.MaxConns = max(config.MaxConns, lanes+2)
+		// Behind a proxy, what somebody else listened to would be kept for nobody to read.
+		config.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+		if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+			return err
+		}
+		s.owned = true
+	}
+	s.listen = s.pool.Config().ConnConfig.Copy()
+	if c.ListenDSN != "" {
+		listen, err := pgx.ParseConfig(c.ListenDSN.Reveal())
+		if err != nil {
+			return errors.Join(unreadable("ListenDSN"), s.Close())
+		}
+		s.listen = listen
+	}
+	s.listen.OnNotification = nil
+	return nil
+}
+
+func unreadable(name string) error {
+	return pairing.Errorf(tillroute.KindInvalid, nil,
+		"%s is neither a URL (postgres://user@host/database) nor keywords (host=… dbname=…)", name)
+}
+
+// opening says what an error was about.
+func (s *Store) opening(ctx context.Context, err error) error {
+	e, ok := errors.AsType[*tillroute.Error](s.failed(ctx, err))
+	if !ok {
+		return err
+	}
+	named := *e
+	named.Operation = "opening schema " + s.schema
+	return &named
+}
+
+// Close waits for the writes and reads that are under way and closes the connections, but those of a Pool that was
+// given.
+func (s *Store) Close() error {
+	s.open.Lock()
+	first := !s.closed
+	s.closed = true
+	s.open.Unlock()
+	if !first {
+		return nil
+	}
+	close(s.closing)
+	s.group.queue.Close()
+	s.news.wait()
+	if s.owned {
+		s.pool.Close()
+	}
+	return nil
+}
+
+// begin begins a call, or says why there can be none. Its context ends when the database has taken too long.
+func (s *Store) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return ctx, nil, refusal.Ended(err, tillroute.Failed)
+	}
+	if !s.open.TryRLock() {
+		return ctx, nil, refusal.Closed()
+	}
+	if s.closed {
+		s.open.RUnlock()
+		return ctx, nil, refusal.Closed()
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	return ctx, func() {
+		cancel()
+		s.open.RUnlock()
+	}, nil
+}
+
+// sql returns a statement with the schema where it has @.
+func (s *Store) sql(query string) string {
+	if known, ok := s.queries.Load(query); ok {
+		return known.(string) //nolint:forcetypeassert // nothing else is stored.
+	}
+	full := strings.ReplaceAll(query, "@", s.schema+".")
+	s.queries.Store(query, full)
+	return full
+}
+
+// one reads the row that a query returns, into dest, and reports whether there was one. It sees every write that has
+// returned.
+func (s *Store) one(caller context.Context, dest []any, query string, args ...any) (bool, error) {
+	ctx, end, err := s.begin(caller)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	err = s.pool.QueryRow(ctx, s.sql(query), args...).Scan(dest...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, s.failed(caller, err)
+}
+
+// list reads the rows that a query returns.
+func list[T any](caller context.Context, s *Store, scan func(*T) []any, query string, args ...any) ([]T, error) {
+	ctx, end, err := s.begin(caller)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	rows, err := s.pool.Query(ctx, s.sql(query), args...)
+	if err != nil {
+		return nil, s.failed(caller, err)
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var one T
+		if err := rows.Scan(scan(&one)...); err != nil {
+			return nil, s.failed(caller, err)
+		}
+		all = append(all, one)
+	}
+	return all, s.failed(caller, rows.Err())
+}
