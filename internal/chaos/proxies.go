@@ -26,7 +26,7 @@ func (r *run) lay() error {
 		if r.postgres == nil {
 			continue
 		}
-		l.database = toxiproxy.NewProxy(server, fmt.Sprintf("database%d", i), "127.0.0.1:0", r.postgres.address())
+		l.database = toxiproxy.NewProxy(server, fmt.Sprintf("database%d", i), "127.0.0.1:0", r.postgres.Addr())
 		if err := l.database.Start(); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tillroute/tillroute/internal/pgtest"
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -59,7 +60,7 @@ type run struct {
 	park     *park
 	parkURL  string
 	cluster  *cluster
-	postgres *postgres // nil unless it is ours
+	postgres *pgtest.Cluster // nil unless it is ours
 	links    []links
 }
 
@@ -84,7 +85,7 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 	r.recorder.history.Scenario = s
 	defer func() {
 		if r.postgres != nil {
-			r.postgres.close()
+			r.postgres.Remove()
 		}
 	}()
 	if err := r.prepare(ctx); err != nil {
@@ -118,7 +119,7 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 func (r *run) nodeConfig(number int) nodeConfig {
 	c := nodeConfig{DSN: r.dsn, Park: "http://" + r.links[number].park.Listen, Lease: r.Lease, Break: r.Break}
 	if r.postgres != nil {
-		c.DSN = r.postgres.dsn(r.links[number].database.Listen)
+		c.DSN = r.postgres.TCP(r.links[number].database.Listen)
 	}
 	return c
 }
@@ -129,11 +130,11 @@ func (r *run) prepare(ctx context.Context) error {
 	case "sqlite":
 		r.dsn = "sqlite:" + filepath.Join(r.dir, "chaos.db")
 	case "postgres":
-		p, err := newPostgres(ctx)
+		p, err := pgtest.Start()
 		if err != nil {
 			return err
 		}
-		r.postgres, r.dsn = p, p.dsn(p.address())
+		r.postgres, r.dsn = p, p.TCP(p.Addr())
 	default:
 		return fmt.Errorf("there is no store %q", r.Store)
 	}

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/pgstore"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
 )
 
@@ -17,7 +19,7 @@ func open(ctx context.Context, dsn string) (pairing.Store, error) {
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 		return sqlitestore.Open(ctx, sqlitestore.Config{Path: path})
 	}
-	return nil, errors.New("no store is known by this name: " + dsn)
+	return pgstore.Open(ctx, pgstore.Config{DSN: tillroute.Secret(dsn)})
 }
 
 // The ways to break a node. The judge has to notice each.
