@@ -157,7 +157,7 @@ func (c *collated) counts() []string {
 	}
 	for _, e := range c.h.Events {
 		if e.Error != "" {
-			failures[e.What+" "+genericReason(e.Error)]++
+			failures[e.What+" "+genericError(e.Error)]++
 		}
 	}
 	kills := 0
@@ -191,6 +191,15 @@ func genericReason(reason string) string {
 		}
 		return r
 	}, reason), " ")
+}
+
+// genericError leaves out what the causes of an error say.
+func genericError(text string) string {
+	parts := strings.Split(strings.TrimPrefix(text, "pairing: "), ": ")
+	if len(parts) > 2 {
+		parts = parts[:2]
+	}
+	return strings.Join(parts, ": ")
 }
 
 func tally(counts map[string]int) string {

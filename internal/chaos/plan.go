@@ -22,16 +22,16 @@ func plan(name string) []Scenario {
 	}
 	switch name {
 	case "short":
-		add(one, "kill", 40)
+		add(one, "kill", 30)
 		add(two, "freeze", 8)
 		add(one, "replies", 300)
 		add(two, "toxic", 1)
 		add(one, "disk", 7)
 		add(one, "deliveries", 20_000)
-		add(four, "kill", 60)
+		add(four, "kill", 70)
 		add(four, "freeze", 8)
 		add(four, "replies", 300)
-		add(four, "restart", 5)
+		add(four, "restart", 3)
 		add(four, "toxic", 1)
 		add(four, "skew", 4)
 		add(four, "deliveries", 20_000)

@@ -103,6 +103,11 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 	}
 	defer r.cut()
 	r.cluster = newCluster(r.recorder, r.nodeConfig)
+	if s.Name == "skew" {
+		if err := r.skewNodes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	r.cluster.start(ctx, s.Nodes)
 	defer r.cluster.stop()
 	if err := r.work(ctx, do, progress); err != nil {
