@@ -19,7 +19,7 @@ func restarts(ctx context.Context, r *run) error {
 			return err
 		}
 		pause(ctx, time.Duration(r.random.Int64N(int64(r.Lease))))
-		if err := r.postgres.Start(); err != nil {
+		if err := r.postgres.Start(); err != nil { //nolint:contextcheck // it has a time of its own.
 			return err
 		}
 		r.recorder.fault("healed", "", "")

@@ -135,7 +135,7 @@ func (r *run) prepare(ctx context.Context) error {
 	case "sqlite":
 		r.dsn = "sqlite:" + filepath.Join(r.dir, "chaos.db")
 	case "postgres":
-		p, err := pgtest.Start()
+		p, err := pgtest.Start() //nolint:contextcheck // it has a time of its own.
 		if err != nil {
 			return err
 		}
