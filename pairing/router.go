@@ -200,7 +200,7 @@ func (r *Router) Wait(ctx context.Context, id string) (Payment, error) {
 
 func (r *Router) wait(ctx context.Context, last Payment) (Payment, error) {
 	unknown := &tillroute.Error{System: system, Operation: "Wait", Outcome: tillroute.Unknown}
-	for progress, err := range r.Watch(ctx, last.ID) {
+	for progress, err := range r.watch(ctx, last) {
 		switch {
 		case err == nil:
 			last = progress.Payment

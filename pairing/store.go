@@ -247,6 +247,7 @@ type Grant struct {
 type Notifier interface {
 	// Notify calls changed for every terminal whose queue another node may have changed, soon after it did, until
 	// ctx ends or the connection is lost. It returns why it ended. Calls come one at a time; the zero Terminal
-	// means that any of them may have changed.
-	Notify(ctx context.Context, changed func(Terminal)) error
+	// means that any of them may have changed. Work says that the head of the queue may be there to be claimed, by
+	// whoever comes first; what a node that calls Notify has accepted itself, it sees to itself.
+	Notify(ctx context.Context, changed func(t Terminal, work bool)) error
 }

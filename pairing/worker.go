@@ -85,9 +85,9 @@ func (r *Router) poll(ctx context.Context, start func(Terminal)) {
 // listen hears of other nodes' changes, and begins again when the store's connection is lost.
 func (r *Router) listen(ctx context.Context, notifier Notifier, start func(Terminal)) {
 	for ctx.Err() == nil {
-		err := notifier.Notify(ctx, func(t Terminal) {
+		err := notifier.Notify(ctx, func(t Terminal, work bool) {
 			r.hub.changed(t)
-			if t != (Terminal{}) {
+			if work && t != (Terminal{}) {
 				start(t)
 			}
 		})
@@ -162,9 +162,13 @@ func (r *Router) work(ctx context.Context, active *activeSet, t Terminal) {
 }
 
 func (r *Router) drain(ctx context.Context, t Terminal) error {
-	for ctx.Err() == nil {
+	// What other nodes have accepted while a payment was being finished is not always seen in that write, nor could
+	// they claim it then: look once more.
+	_, shared := r.store.(Notifier)
+	for again := true; again && ctx.Err() == nil; {
 		began := time.Now()
 		claim, ok, err := r.claim(ctx, t)
+		again = false
 		for ok && err == nil {
 			var end ending
 			r.hub.changed(t)
@@ -177,13 +181,13 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 				time.AfterFunc(end.delay, func() { r.kick(t) })
 				return nil
 			}
-			if end.requeued {
+			if again = end.requeued || shared; end.requeued {
 				break
 			}
 			began = time.Now()
 			claim, ok, err = r.finish(ctx, claim, end.result)
 		}
-		if err != nil || !ok {
+		if err != nil {
 			return err
 		}
 	}

@@ -134,7 +134,11 @@ func ignore(error) error { return nil }
 
 // locks returns the statements that come before those of the members.
 func (g *group) locks(members []*batch.Member[write]) []write {
-	list := []write{{query: "SELECT set_config('lock_timeout', $1::text, true)", args: []any{g.store.lockTimeout()}}}
+	// Without statistics, which a new or quickly grown table doesn't have, PostgreSQL would read tables from end to end.
+	list := []write{{
+		query: "SELECT set_config('lock_timeout', $1::text, true), set_config('enable_seqscan', 'off', true)",
+		args:  []any{g.store.lockTimeout()},
+	}}
 	var systems, accounts, registers []string
 	for _, m := range members {
 		if r := m.Write.register; r != nil {

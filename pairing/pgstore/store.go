@@ -2,9 +2,11 @@ package pgstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -47,9 +49,11 @@ type Store struct {
 	timeout time.Duration
 	queries sync.Map // those with @, by what is sent
 
-	group   group
-	news    news
-	closing chan struct{}
+	group     group
+	news      news
+	id        string       // tells this store from those of other nodes
+	listeners atomic.Int64 // how many calls of Notify hear
+	closing   chan struct{}
 
 	open   sync.RWMutex // held for reading by each call
 	closed bool
@@ -104,7 +108,7 @@ func configure(c Config) (*Store, error) {
 	}
 	s := &Store{
 		schema: pgx.Identifier{c.Schema}.Sanitize(), channel: "tillroute:" + c.Schema, timeout: c.Timeout,
-		closing: make(chan struct{}),
+		closing: make(chan struct{}), id: rand.Text(),
 	}
 	if len(s.channel) > 63 {
 		s.channel = s.channel[:63]
