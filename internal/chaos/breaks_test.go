@@ -21,11 +21,15 @@ func TestBreaks(t *testing.T) {
 		breakGuard:   {lateSends},
 		breakOrder:   {outOfOrder, lostPayments},
 		breakOverlap: {overlapping, untrue},
+		breakForget:  {notOnce, bothLetIn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := small("kill", 8)
 			if name == breakGuard { // A kill would take its old claims along.
 				s = small("quiet", 3)
+			}
+			if name == breakForget {
+				s = small("deliveries", 2000)
 			}
 			s.Break = name
 			h, err := play(t.Context(), s, t.Output())

@@ -8,8 +8,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,7 +143,7 @@ func deliveries(ctx context.Context, s Scenario, r *run, out io.Writer) (*Histor
 		distinct = max(distinct, d.bill+1)
 	}
 	for _, half := range [][]delivery{all[:len(all)/2], all[len(all)/2:]} {
-		if err := b.half(ctx, r.dsn, half); err != nil {
+		if err := b.half(ctx, r.dsn, half, s.Break); err != nil {
 			return nil, err
 		}
 		_, _ = fmt.Fprintf(out, "  deliveries: %s: %d of %d\n", short(time.Since(began)), len(half), len(all))
@@ -186,7 +186,7 @@ func compose(random *rand.Rand, n int) []delivery {
 }
 
 // half makes deliveries on a store that is opened for them.
-func (b *bills) half(ctx context.Context, dsn string, all []delivery) (err error) {
+func (b *bills) half(ctx context.Context, dsn string, all []delivery, broken string) (err error) {
 	var handlers []http.Handler
 	var stores []pairing.Store
 	defer func() {
@@ -195,15 +195,19 @@ func (b *bills) half(ctx context.Context, dsn string, all []delivery) (err error
 		}
 	}()
 	for i := range 2 {
-		// Two handles on a file would wait for each other's locks: that is what sqlitestore's own tests do.
-		if i == 0 || filepath.Ext(dsn) != ".db" {
+		// Two handles on a file would do little but wait for each other.
+		if i == 0 || !strings.HasPrefix(dsn, "sqlite:") {
 			store, err := open(ctx, dsn)
 			if err != nil {
 				return err
 			}
 			stores = append(stores, store)
 		}
-		h, err := pms.NewHandler(pms.Config{Backend: b, Keys: []pms.Key{{APIKey: apiKey}}, Deliveries: stores[len(stores)-1]})
+		var known pairing.Deliveries = stores[len(stores)-1]
+		if broken == breakForget {
+			known = forgetful{known}
+		}
+		h, err := pms.NewHandler(pms.Config{Backend: b, Keys: []pms.Key{{APIKey: apiKey}}, Deliveries: known})
 		if err != nil {
 			return err
 		}
@@ -225,6 +229,13 @@ func (b *bills) half(ctx context.Context, dsn string, all []delivery) (err error
 	}
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// forgetful is a store that remembers no answer.
+type forgetful struct{ pairing.Deliveries }
+
+func (f forgetful) FinishDelivery(ctx context.Context, d pairing.Delivery, _ []byte) error {
+	return f.FailDelivery(ctx, d)
 }
 
 // The names of what is judged of deliveries.

@@ -99,7 +99,7 @@ func (p *park) terminal(serial string) *terminal {
 func (p *park) start(w http.ResponseWriter, r *http.Request) {
 	var in startRequest
 	amount := decimal.Decimal{}
-	err := json.NewDecoder(r.Body).Decode(&in)
+	err := json.NewDecoder(r.Body).Decode(&in) //nolint:musttag // both ends are this program.
 	if err == nil {
 		amount, err = decimal.NewFromString(in.Amount)
 	}

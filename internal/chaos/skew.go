@@ -90,11 +90,10 @@ func buildSkewed(ctx context.Context, dir string) (string, error) {
 	if changed == string(text) {
 		return "", fmt.Errorf("%s reads its clock in another way than this program knows", original)
 	}
-	overlay := struct{ Replace map[string]string }{map[string]string{
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {
 		original: filepath.Join(dir, "time.go"),
 		filepath.Join(filepath.Dir(original), "chaos_skew.go"): filepath.Join(dir, "skew.go"),
-	}}
-	list, err := json.Marshal(overlay)
+	}})
 	if err != nil {
 		return "", err
 	}

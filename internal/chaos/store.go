@@ -32,6 +32,8 @@ const (
 	breakOrder = "order"
 	// breakOverlap takes a charge for done before it is.
 	breakOverlap = "overlap"
+	// breakForget forgets the answers to deliveries.
+	breakForget = "forget"
 )
 
 // chaosStore is a store with points at which it can be made to fail. It tells what it was used for.
