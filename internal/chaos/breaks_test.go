@@ -49,7 +49,7 @@ func TestBreaks(t *testing.T) {
 func TestWhole(t *testing.T) {
 	freeze := small("freeze", 2)
 	freeze.Nodes = 2
-	for _, s := range []Scenario{small("kill", 6), freeze, small("replies", 100), small("toxic", 1), small("deliveries", 5000)} {
+	for _, s := range []Scenario{small("kill", 6), freeze, small("replies", 100), small("deliveries", 5000)} {
 		t.Run(s.Name, func(t *testing.T) {
 			h, err := play(t.Context(), s, t.Output())
 			require.NoError(t, err)

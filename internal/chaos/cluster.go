@@ -23,11 +23,11 @@ type cluster struct {
 	recorder *recorder
 	// config returns what the node of that number is started with.
 	config func(number int) nodeConfig
+	client *http.Client
+
+	mu sync.Mutex
 	// command returns the command of the node of that number.
 	command func(ctx context.Context, number int) *exec.Cmd
-	client  *http.Client
-
-	mu      sync.Mutex
 	members []*member
 	closing bool
 	group   sync.WaitGroup
@@ -78,6 +78,13 @@ func (c *cluster) start(ctx context.Context, n int) {
 	}
 }
 
+// useCommand has the nodes that are started from now on be started in another way.
+func (c *cluster) useCommand(command func(ctx context.Context, number int) *exec.Cmd) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.command = command
+}
+
 func (c *cluster) more(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,7 +115,9 @@ func (c *cluster) run(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
 	cmd := c.command(ctx, m.number)
+	c.mu.Unlock()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr := &tail{}
 	cmd.Stderr = stderr

@@ -37,7 +37,7 @@ func disk(ctx context.Context, r *run) error {
 	}
 	faults := diskFaults()
 	started := 0
-	r.cluster.command = func(ctx context.Context, number int) *exec.Cmd {
+	r.cluster.useCommand(func(ctx context.Context, number int) *exec.Cmd {
 		node := self(ctx, number)
 		fault := faults[started%len(faults)]
 		started++
@@ -48,7 +48,7 @@ func disk(ctx context.Context, r *run) error {
 			"-D", "-f", "-qqq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", "inject=" + fault,
 			"-P", path, "-P", path + "-wal", "--",
 		}, node.Args...)...)
-	}
+	})
 	// The first node had a disk that works.
 	for done := -1; done < r.Count && ctx.Err() == nil; done++ {
 		if !r.ready(ctx) {
@@ -59,7 +59,7 @@ func disk(ctx context.Context, r *run) error {
 			return fmt.Errorf("node %s can't be killed", v.name)
 		}
 	}
-	r.cluster.command = self
+	r.cluster.useCommand(self)
 	if v, ok := r.cluster.pickHealthy(); ok {
 		r.cluster.kill(v, "for a disk that works")
 	}

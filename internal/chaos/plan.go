@@ -22,13 +22,13 @@ func plan(name string) []Scenario {
 	}
 	switch name {
 	case "short":
-		add(one, "kill", 30)
+		add(one, "kill", 20)
 		add(two, "freeze", 8)
 		add(one, "replies", 300)
 		add(two, "toxic", 1)
 		add(one, "disk", 7)
 		add(one, "deliveries", 20_000)
-		add(four, "kill", 70)
+		add(four, "kill", 80)
 		add(four, "freeze", 8)
 		add(four, "replies", 300)
 		add(four, "restart", 3)

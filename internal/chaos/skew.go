@@ -44,7 +44,7 @@ func (r *run) skewNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.cluster.command = func(ctx context.Context, number int) *exec.Cmd {
+	r.cluster.useCommand(func(ctx context.Context, number int) *exec.Cmd {
 		seconds := int64(skew / time.Second)
 		if number%2 == 1 {
 			seconds = -seconds
@@ -52,7 +52,7 @@ func (r *run) skewNodes(ctx context.Context) error {
 		cmd := exec.CommandContext(ctx, path, "node")
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", skewVariable, seconds))
 		return cmd
-	}
+	})
 	return nil
 }
 
