@@ -563,8 +563,8 @@ func (s resends) ClaimPayment(ctx context.Context, t pairing.Terminal, owner str
 }
 
 // had returns the claim of what is in flight at the terminal.
-func (s *claims) had(t pairing.Terminal) (pairing.Claim, bool) {
-	list, err := s.ListPayments(context.Background(), pairing.Filter{Terminal: t, States: []pairing.State{pairing.Sending, pairing.Sent}}, 1)
+func (s *claims) had(ctx context.Context, t pairing.Terminal) (pairing.Claim, bool) {
+	list, err := s.ListPayments(ctx, pairing.Filter{Terminal: t, States: []pairing.State{pairing.Sending, pairing.Sent}}, 1)
 	if err != nil || len(list) == 0 {
 		return pairing.Claim{}, false
 	}
@@ -586,7 +586,7 @@ func (s nextToNobody) FinishPayment(ctx context.Context, c pairing.Claim, r pair
 type neverAgain struct{ *claims }
 
 func (s *neverAgain) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
-	if had, ok := s.had(t); ok && had.Owner == owner {
+	if had, ok := s.had(ctx, t); ok && had.Owner == owner {
 		return pairing.Claim{}, false, nil
 	}
 	return s.claims.ClaimPayment(ctx, t, owner, lease)
@@ -596,7 +596,7 @@ func (s *neverAgain) ClaimPayment(ctx context.Context, t pairing.Terminal, owner
 type forgetsFresh struct{ *claims }
 
 func (s *forgetsFresh) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
-	had, again := s.had(t)
+	had, again := s.had(ctx, t)
 	c, ok, err := s.claims.ClaimPayment(ctx, t, owner, lease)
 	c.Fresh = c.Fresh && (!again || had.Payment.ID != c.Payment.ID || had.Fence != c.Fence)
 	return c, ok, err

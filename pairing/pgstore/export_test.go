@@ -3,17 +3,20 @@ package pgstore
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tillroute/tillroute/pairing"
 )
 
 // AcceptAlone accepts a payment with the statement of AcceptPayment, in a transaction of its own.
-func AcceptAlone(ctx context.Context, s *Store, pool *pgxpool.Pool, r pairing.Request) error {
+func AcceptAlone(ctx context.Context, s *Store, on interface {
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
+}, r pairing.Request,
+) error {
 	var seq int64
-	return pool.QueryRow(ctx, s.sql("WITH one AS ("+acceptPayment+") SELECT seq FROM one"),
+	return on.QueryRow(ctx, s.sql(acceptPayment),
 		r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
-		r.Reference, r.Data).Scan(&seq)
+		r.Reference, r.Data).Scan(&seq, nil, nil, nil, nil)
 }
 
 // BareSelect is the query of Payment.
@@ -24,3 +27,11 @@ func Pending(s *Store) int { return s.group.queue.Len() }
 
 // Listeners returns how many listen.
 func Listeners(s *Store) int { return int(s.listeners.Load()) }
+
+// Messages returns what a store tells.
+func Messages(changed map[pairing.Terminal]bool) []string { return messages("somebody", changed) }
+
+// Heard calls changed for what a message of another store says.
+func Heard(text string, changed func(pairing.Terminal, bool)) {
+	(&Store{id: "me"}).heard(text, changed)
+}

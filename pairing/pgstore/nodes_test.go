@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func run(t *testing.T, s pairing.Store, store *opened, d pairing.Driver) *pairin
 	go func() { ended <- router.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		assert.ErrorIs(t, <-ended, context.Canceled)
 	})
 	require.Eventually(t, func() bool { return pgstore.Listeners(store.Store) == 1 }, 30*time.Second, time.Millisecond)
 	return router
@@ -157,7 +158,7 @@ func TestNodesWorkTogether(t *testing.T) {
 				for i := range each {
 					r := n*terminals + at
 					_, err := s.AcceptPayment(t.Context(), benchRequest(r, int64(r*1000+i)))
-					assert.NoError(t, err)
+					assert.NoError(t, err) //nolint:testifylint // not the test's goroutine.
 					claim, ok, err := s.ClaimPayment(t.Context(), benchTerminal(at), fmt.Sprint(n), time.Minute)
 					for ok && err == nil {
 						mu.Lock()
@@ -180,5 +181,84 @@ func TestNodesWorkTogether(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, served[benchTerminal(at)], nodes*each)
 		require.IsIncreasing(t, served[benchTerminal(at)], "terminal %d serves in the order of acceptance", at)
+	}
+}
+
+// waiting returns when n transactions wait for a lock of that kind on what is in the schema's database.
+func waiting(t *testing.T, conn *pgx.Conn, what string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var n int
+		err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%'||$1||'%'"+
+			" AND pid <> pg_backend_pid()", what).Scan(&n)
+		return err == nil && n > 0
+	}, 30*time.Second, time.Millisecond, "nobody waits")
+}
+
+// While a payment is accepted and can't be seen yet, nobody gets ahead of it at its terminal, and its register stays
+// where it is.
+func TestTheOrderOfSeqIsThatInWhichPaymentsCanBeSeen(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	c.Timeout = 20 * time.Second
+	s := paired(t, c)
+	_, err := s.PutPairing(t.Context(), pairing.Pairing{Register: benchRegister(1), Terminal: benchTerminal(0)}, -1)
+	require.NoError(t, err)
+	slow, look := other(t), other(t)
+	tx, err := slow.Begin(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, pgstore.AcceptAlone(t.Context(), s.Store, tx, benchRequest(0, 1)))
+	_, err = s.AcceptPayment(t.Context(), benchRequest(2, 2))
+	require.NoError(t, err, "other terminals go on")
+
+	behind, moved := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := s.AcceptPayment(t.Context(), benchRequest(1, 3))
+		behind <- err
+	}()
+	waiting(t, look, c.Schema+`".payments`)
+	go func() { moved <- s.MoveRegister(t.Context(), benchRegister(0), benchTerminal(0), benchTerminal(9)) }()
+	waiting(t, look, c.Schema+`".pairings WHERE system = $1`)
+	claim, ok, err := s.ClaimPayment(t.Context(), benchTerminal(0), "me", time.Minute)
+	require.NoError(t, err)
+	require.False(t, ok, "%s got ahead", claim.Payment.ID)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-behind)
+	require.NoError(t, <-moved)
+	first, err := s.Payment(t.Context(), benchRequest(0, 1).ID)
+	require.NoError(t, err)
+	second, err := s.Payment(t.Context(), benchRequest(1, 3).ID)
+	require.NoError(t, err)
+	require.Less(t, first.Seq, second.Seq)
+	require.Equal(t, benchTerminal(9), first.Terminal, "a payment that is accepted while its register moves moves too")
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	changed := map[pairing.Terminal]bool{}
+	for i := range 500 {
+		changed[pairing.Terminal{Provider: "smartconnect", Serial: fmt.Sprintf("%0100d<é>", i)}] = i%2 == 0
+	}
+	got := map[pairing.Terminal]bool{}
+	messages := pgstore.Messages(changed)
+	require.Greater(t, len(messages), 1)
+	for _, m := range messages {
+		require.Less(t, len(m), 8000, "PostgreSQL takes no longer ones")
+		pgstore.Heard(m, func(at pairing.Terminal, work bool) { got[at] = work })
+	}
+	require.Equal(t, changed, got)
+	for i := range 600 {
+		changed[benchTerminal(i)] = true
+	}
+	for name, texts := range map[string][]string{
+		"too many":           pgstore.Messages(changed),
+		"too long":           pgstore.Messages(map[pairing.Terminal]bool{{Serial: strings.Repeat("x", 9000)}: true}),
+		"of another program": {"7"},
+	} {
+		require.Len(t, texts, 1, name)
+		pgstore.Heard(texts[0], func(at pairing.Terminal, work bool) {
+			require.Equal(t, pairing.Terminal{}, at, name)
+			require.True(t, work, name)
+		})
 	}
 }

@@ -147,7 +147,13 @@ func (s *Store) Notify(ctx context.Context, changed func(t pairing.Terminal, wor
 func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal, bool)) error {
 	start, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(start, s.listen)
+	config := s.listen.Copy()
+	if s.prepare != nil {
+		if err := s.prepare(start, config); err != nil {
+			return err
+		}
+	}
+	conn, err := pgx.ConnectConfig(start, config)
 	if err != nil {
 		return err
 	}

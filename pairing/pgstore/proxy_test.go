@@ -36,10 +36,10 @@ func proxy(t *testing.T) tillroute.Secret {
 	}
 	port, err := pgtest.FreePort()
 	require.NoError(t, err)
-	folder, err := os.MkdirTemp("/tmp", "pgtest") // where whoever it runs as may read
+	folder, err := os.MkdirTemp("/tmp", "pgtest") //nolint:usetesting // where whoever it runs as may read
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // it holds no secret.
+	require.NoError(t, os.Chmod(folder, 0o755))
 	database := fmt.Sprintf("* = host=%s port=%d user=%s", behind.Host, behind.Port, behind.User)
 	if behind.Password != "" {
 		database += " password=" + behind.Password
@@ -56,7 +56,7 @@ default_pool_size = 8
 max_client_conn = 500
 `, database, port)
 	file := filepath.Join(folder, "pgbouncer.ini")
-	require.NoError(t, os.WriteFile(file, []byte(settings), 0o644)) //nolint:gosec // of a throw-away cluster.
+	require.NoError(t, os.WriteFile(file, []byte(settings), 0o644))
 	cmd := pgtest.Unprivileged(exec.CommandContext(context.WithoutCancel(t.Context()), program, "-q", file))
 	cmd.Dir = folder
 	log, err := os.Create(filepath.Join(folder, "log"))
