@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,10 +81,12 @@ func runNode(in io.Reader, out io.Writer) error {
 	}
 	n.store = newChaosStore(inner, n)
 	d := newDriver(n, n.config.Park)
+	// As an operator would have it, a node that is started again has the name of the one that died.
+	owner, _, _ := strings.Cut(n.config.Name, ".")
 	n.router, err = pairing.New(pairing.Config{
 		Store:        n.store.router(),
 		Drivers:      map[string]pairing.Driver{asked: finder{d}, mute: d},
-		Owner:        n.config.Name,
+		Owner:        owner,
 		Lease:        n.config.Lease,
 		PollInterval: 100 * time.Millisecond,
 		BusyDelay:    50 * time.Millisecond,
