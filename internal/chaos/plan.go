@@ -54,9 +54,9 @@ func plan(name string) []Scenario {
 	return all
 }
 
-// follow plays the scenarios of a plan that are on store, or all if store is empty, and reports each as it ends. It goes
-// on after a bad one.
-func follow(ctx context.Context, name, store string, seed uint64, keep string, out io.Writer) error {
+// follow plays the scenarios of a plan and reports each as it ends. It goes on after a bad one. If common has a Store,
+// those on another one are left out; each has its Seed, and takes its Most at most.
+func follow(ctx context.Context, name string, common Scenario, keep string, out io.Writer) error {
 	scenarios := plan(name)
 	if len(scenarios) == 0 {
 		return fmt.Errorf("there is no plan %q: short or full", name)
@@ -64,10 +64,10 @@ func follow(ctx context.Context, name, store string, seed uint64, keep string, o
 	var table []string
 	var bad error
 	for _, s := range scenarios {
-		if store != "" && s.Store != store {
+		if common.Store != "" && s.Store != common.Store {
 			continue
 		}
-		s.Seed = seed
+		s.Seed, s.Most = common.Seed, common.Most
 		began := time.Now()
 		h, err := play(ctx, s, io.Discard)
 		if err != nil {

@@ -109,7 +109,7 @@ func (r *run) poison(ctx context.Context, proxy *toxiproxy.Proxy, kind toxic, no
 		}
 	}
 	pause(ctx, r.Lease/2+time.Duration(r.random.Int64N(int64(2*r.Lease))))
-	proxy.Toxics.ResetToxics(ctx)
+	proxy.Toxics.ResetToxics(context.WithoutCancel(ctx))
 	if where == "to the database" {
 		r.recorder.fault("healed", node, "")
 	}

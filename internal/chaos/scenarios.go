@@ -29,6 +29,8 @@ type Scenario struct {
 	Nodes, Registers, Terminals int
 	Lease                       time.Duration
 	Seed                        uint64
+	// Most is how long to go on at most, however often the damage was done by then. Zero is for ever.
+	Most time.Duration `json:",omitempty"`
 	// Break breaks the nodes, so that the judge has something to find.
 	Break string `json:",omitempty"`
 }
@@ -176,7 +178,7 @@ func (r *run) work(ctx context.Context, do damage, progress io.Writer) error {
 		tills.Go(func() { t.sell(selling) })
 	}
 	began := now()
-	err := do(ctx, r)
+	err := r.damage(ctx, do)
 	pause(ctx, r.Lease) // So that something is sold after the last of it.
 	ended := now()
 	r.recorder.with(func(h *History) { h.Began, h.Ended = began, ended })
@@ -187,6 +189,19 @@ func (r *run) work(ctx context.Context, do damage, progress io.Writer) error {
 	}
 	_, _ = fmt.Fprintf(progress, "  %s: the damage is done, waiting for the rest\n", r.Name)
 	return r.settle(ctx)
+}
+
+// damage does the damage, for as long as it may take.
+func (r *run) damage(ctx context.Context, do damage) error {
+	if r.Most == 0 {
+		return do(ctx, r)
+	}
+	bounded, cancel := context.WithTimeout(ctx, r.Most)
+	defer cancel()
+	if err := do(bounded, r); bounded.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	return nil // It was stopped in the middle, which is what was asked for.
 }
 
 // ready waits until a node is.
