@@ -42,6 +42,8 @@ type Submission struct {
 	Seqs []int64
 	// Refused are answers that say that it was not and can't be accepted.
 	Refused []string
+	// Denied says that it was tried once, and that the node said that it certainly was not accepted.
+	Denied bool `json:",omitempty"`
 	// Told is how it ended, as a node told those who waited for it. Empty if nobody learned.
 	Told string
 	// Withdrawn says that a node told that it was withdrawn before it was sent.

@@ -71,6 +71,7 @@ func (v Verdict) print(w io.Writer) {
 const (
 	chargedTwice  = "charged twice"
 	lostPayments  = "accepted and lost"
+	denied        = "denied and accepted all the same"
 	unfinished    = "without a final state or a named Unknown"
 	untrue        = "recorded otherwise than charged"
 	toldOtherwise = "told otherwise than recorded"
@@ -102,7 +103,7 @@ func judge(h *History) Verdict {
 	c := collate(h)
 	v := Verdict{Counts: c.counts()}
 	for _, check := range []func() Finding{
-		c.chargedTwice, c.lost, c.unfinished, c.untrue, c.told, c.unsteady, c.order, c.linear, c.overlapping, c.stale, c.late,
+		c.chargedTwice, c.lost, c.denied, c.unfinished, c.untrue, c.told, c.unsteady, c.order, c.linear, c.overlapping, c.stale, c.late,
 		c.recovery, c.resume, c.misadventures,
 	} {
 		v.Findings = append(v.Findings, check())
@@ -240,6 +241,23 @@ func (c *collated) lost() Finding {
 			f.add("%s was asked of %s at %s, and is in the store with %s at %s", s.ID, s.Amount, s.Terminal, row.Requested, row.Terminal)
 		}
 	}
+	return f
+}
+
+// denied looks for payments of which a node said that they certainly were not accepted.
+func (c *collated) denied() Finding {
+	f := Finding{Name: denied}
+	all := 0
+	for _, s := range c.h.Submissions {
+		if !s.Denied {
+			continue
+		}
+		all++
+		if _, stored := c.rows[s.ID]; stored {
+			f.add("%s was denied and is in the store", s.ID)
+		}
+	}
+	f.Text = fmt.Sprintf("%d of %d", f.Bad, all)
 	return f
 }
 
@@ -422,6 +440,9 @@ func (c *collated) misadventures() Finding {
 	}
 	if len(c.h.Charges) == 0 {
 		f.add("nothing was charged")
+	}
+	if c.h.Scenario.Name == "disk" && !slices.ContainsFunc(c.h.Events, func(e Event) bool { return strings.Contains(e.Error, "unavailable") }) {
+		f.add("no failure of the disk reached a caller")
 	}
 	return f
 }

@@ -83,6 +83,14 @@ func TestJudge(t *testing.T) {
 			func(h *History) { h.Rows[0].Terminal = "u" },
 			lostPayments, nil,
 		},
+		"denied and there": {
+			func(h *History) { h.Submissions[0].Denied = true },
+			denied, nil,
+		},
+		"a disk that never failed": {
+			func(h *History) { h.Scenario.Name = "disk" },
+			misadventures, nil,
+		},
 		"still open": {
 			func(h *History) { h.Rows[2].State = pairing.Sent },
 			unfinished, nil,

@@ -53,7 +53,9 @@ type (
 		Terminal, State string
 		Outcome         string
 		Error           string
-		Final           bool
+		// Failed says that the error came without any effect.
+		Failed bool
+		Final  bool
 	}
 )
 
@@ -174,6 +176,8 @@ func answerPayment(w http.ResponseWriter, p pairing.Payment, err error) {
 	}
 	if err != nil {
 		out.Error = err.Error()
+		known, ok := errors.AsType[*tillroute.Error](err)
+		out.Failed = ok && known.Outcome == tillroute.Failed && !errors.Is(err, tillroute.ErrOutcomeUnknown)
 		status := http.StatusServiceUnavailable
 		if errors.Is(err, tillroute.ErrConflict) || errors.Is(err, tillroute.ErrInvalid) || errors.Is(err, tillroute.ErrNotFound) {
 			status = http.StatusConflict

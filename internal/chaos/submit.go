@@ -42,6 +42,9 @@ func (t *till) sell(ctx context.Context) {
 				pause(ctx, d)
 				t.submit(ctx, s)
 			})
+		case dice < 0.15:
+			t.submitOnce(ctx, s)
+			continue
 		}
 		if !t.submit(ctx, s) {
 			continue
@@ -86,6 +89,23 @@ func (t *till) submit(ctx context.Context, s *Submission) bool {
 		}
 	}
 	return false
+}
+
+// submitOnce tries to have a payment accepted a single time.
+func (t *till) submitOnce(ctx context.Context, s *Submission) {
+	at := now()
+	var out submitReply
+	status, err := t.run.cluster.ask(ctx, http.MethodPost, "/submit", submitRequest{s.ID, t.register, s.Amount}, &out)
+	t.run.recorder.with(func(*History) {
+		s.Called = at
+		switch {
+		case err == nil && status == http.StatusOK:
+			s.Returned, s.Seqs = now(), []int64{out.Seq}
+		case err == nil && out.Failed:
+			s.Denied = true
+		}
+	})
+	pause(ctx, 20*time.Millisecond)
 }
 
 // wait learns how a payment ended.
