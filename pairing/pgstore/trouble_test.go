@@ -210,37 +210,41 @@ func TestAServerThatIsFrozen(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(cluster.Remove)
 	s := paired(t, pgstore.Config{DSN: tillroute.Secret(cluster.TCP(cluster.Addr())), Timeout: 500 * time.Millisecond})
-	backends := freeze(t, cluster)
+	wake := freeze(t, cluster)
 	began := time.Now()
 	_, err = s.AcceptPayment(t.Context(), benchRequest(0, 1))
 	requireError(t, err, tillroute.ErrUnavailable, tillroute.Unknown)
 	_, err = s.Payment(t.Context(), benchRequest(0, 1).ID)
 	requireError(t, err, tillroute.ErrUnavailable, tillroute.Failed)
 	require.Less(t, time.Since(began), 5*time.Second)
-	for _, pid := range backends {
-		require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
-	}
+	wake()
 	require.Eventually(t, func() bool {
 		_, err := s.AcceptPayment(t.Context(), benchRequest(0, 1))
 		return err == nil
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
-// freeze stops the processes of a cluster, and returns them.
-func freeze(t *testing.T, cluster *pgtest.Cluster) (pids []int) {
+// freeze stops the processes of a cluster, until wake is called or the test ends.
+func freeze(t *testing.T, cluster *pgtest.Cluster) (wake func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), cluster.URL())
 	require.NoError(t, err)
 	rows, err := conn.Query(t.Context(), "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
 	require.NoError(t, err)
-	pids, err = pgx.CollectRows(rows, pgx.RowTo[int])
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	require.NoError(t, err)
 	require.NoError(t, conn.Close(t.Context()))
 	pids = append(pids, cluster.Process().Pid)
+	wake = sync.OnceFunc(func() {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+	})
+	t.Cleanup(wake)
 	for _, pid := range pids {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	}
-	return pids
+	return wake
 }
 
 // A server that crashes again and again loses nothing that it has acknowledged, and the store comes back by itself.

@@ -71,7 +71,7 @@ func TestLeaving(t *testing.T) {
 	var q *batch.Queue[int]
 	var written atomic.Int64
 	q = batch.New[int](1, func(ctx context.Context) {
-		assert.NoError(t, ctx.Err(), "a group doesn't end with one of its callers")
+		assert.NoError(t, ctx.Err(), "a group doesn't end with one of its callers") //nolint:testifylint // not the test's goroutine.
 		members := q.Take(1)
 		if len(members) == 0 {
 			return
