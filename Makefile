@@ -16,9 +16,10 @@ lint: ## run the linters
 fmt: ## format the code
 	go tool -modfile=tools/go.mod golangci-lint fmt ./...
 
-tidy: ## tidy both modules
+tidy: ## tidy all modules
 	go mod tidy
 	cd tools && go mod tidy
+	cd internal/chaos && go mod tidy
 
 bench: ## run the benchmarks that compare us with what people would use instead
 	go test -run '^$$' -bench . -benchtime 15x ./internal/rest
