@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -119,7 +120,28 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 	if err := r.readRows(ctx); err != nil {
 		return nil, err
 	}
-	return &r.recorder.history, nil
+	return &r.recorder.history, r.checkFile(ctx)
+}
+
+// checkFile has SQLite look for damage in its file.
+func (r *run) checkFile(ctx context.Context) error {
+	path, ok := strings.CutPrefix(r.dsn, "sqlite:")
+	if !ok {
+		return nil
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	var answer string
+	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check").Scan(&answer); err != nil {
+		return err
+	}
+	if answer != "ok" {
+		r.recorder.problem("the database is damaged: " + answer)
+	}
+	return nil
 }
 
 // nodeConfig returns what a node is started with.
