@@ -214,6 +214,9 @@ func TestJudgeAllows(t *testing.T) {
 			h.Events[6].To = 90 * second
 			h.Faults = append(h.Faults, Fault{What: "down", Node: "n0", At: 23 * second}, Fault{What: "up", Node: "n2", At: 89 * second})
 		},
+		"a store that went away again before anything was written": func(h *History) {
+			h.Faults = append(h.Faults, Fault{What: "healed", At: 12 * second}, Fault{What: "postgres killed", At: 13 * second})
+		},
 		"never acknowledged, and not there": func(h *History) {
 			h.Submissions = append(h.Submissions, &Submission{ID: "p9", Terminal: "t", Amount: "1", Called: second})
 		},

@@ -103,11 +103,13 @@ func (s spans) within(from, to time.Duration) (sum time.Duration) {
 const backTime = 5 * time.Second
 
 // resume measures how long it took until something was written after the store, or the way to it, was back. The
-// damage "healed" says when that was, and for which node; none means that it was for all.
+// damage "healed" says when that was, and for which node; none means that it was for all. If it was gone again before
+// anything was written, there is nothing to measure.
 func (c *collated) resume() Finding {
 	f := Finding{Name: slowResume}
 	var took []time.Duration
-	for _, fault := range c.h.Faults {
+	again := 0
+	for i, fault := range c.h.Faults {
 		if fault.What != "healed" {
 			continue
 		}
@@ -118,7 +120,10 @@ func (c *collated) resume() Finding {
 				first = e.To
 			}
 		}
-		if first >= 0 {
+		switch next, ok := c.hitAgain(i); {
+		case ok && (first < 0 || next < first):
+			again++
+		case first >= 0:
 			took = append(took, first-fault.At)
 		}
 	}
@@ -127,10 +132,21 @@ func (c *collated) resume() Finding {
 		return f
 	}
 	p99 := percentile(took, 99)
-	f.Text = fmt.Sprintf("%s of %s (%d times, p50 %s, max %s)", short(p99), backTime, len(took),
-		short(percentile(took, 50)), short(percentile(took, 100)))
+	f.Text = fmt.Sprintf("%s of %s (%d times, p50 %s, max %s; %d times it went away again before)", short(p99), backTime, len(took),
+		short(percentile(took, 50)), short(percentile(took, 100)), again)
 	if p99 > backTime {
 		f.Bad = 1
 	}
 	return f
+}
+
+// hitAgain returns when what the fault of that number healed was next damaged.
+func (c *collated) hitAgain(healed int) (time.Duration, bool) {
+	node := c.h.Faults[healed].Node
+	for _, next := range c.h.Faults[healed+1:] {
+		if next.Node == node && next.What != "healed" {
+			return next.At, true
+		}
+	}
+	return 0, false
 }
