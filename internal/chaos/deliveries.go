@@ -138,18 +138,28 @@ func deliveries(ctx context.Context, s Scenario, r *run, out io.Writer) (*Histor
 	}
 	began := time.Now()
 	all := compose(random, s.Count)
-	distinct := 0
-	for _, d := range all {
-		distinct = max(distinct, d.bill+1)
-	}
-	for _, half := range [][]delivery{all[:len(all)/2], all[len(all)/2:]} {
-		if err := b.half(ctx, r.dsn, half, s.Break); err != nil {
+	done := 0
+	for i := range 2 {
+		part := delivering{all: all[:len(all)*(i+1)/2], from: done}
+		if s.Most > 0 {
+			part.until = began.Add(s.Most * time.Duration(i+1) / 2)
+		}
+		if done, err = b.part(ctx, r.dsn, part, s.Break); err != nil {
 			return nil, err
 		}
-		_, _ = fmt.Fprintf(out, "  deliveries: %s: %d of %d\n", short(time.Since(began)), len(half), len(all))
+		_, _ = fmt.Fprintf(out, "  deliveries: %s: %d of %d\n", short(time.Since(began)), done, len(all))
 	}
-	return b.history(s, distinct, len(all), time.Since(began)), nil
+	return b.history(s, done, time.Since(began)), nil
 }
+
+// delivering is what is to be delivered: all from a number on, until it is late, or for ever if until is zero.
+type delivering struct {
+	all   []delivery
+	from  int
+	until time.Time
+}
+
+func (d delivering) late() bool { return !d.until.IsZero() && time.Now().After(d.until) }
 
 // compose returns deliveries in the order in which they come: 10 % are duplicates, 1 % have another content under a
 // used key, now and then many come at once, and all overtake each other.
@@ -185,8 +195,8 @@ func compose(random *rand.Rand, n int) []delivery {
 	return all
 }
 
-// half makes deliveries on a store that is opened for them.
-func (b *bills) half(ctx context.Context, dsn string, all []delivery, broken string) (err error) {
+// part makes deliveries on a store that is opened for them, and returns how far it came.
+func (b *bills) part(ctx context.Context, dsn string, d delivering, broken string) (done int, err error) {
 	var handlers []http.Handler
 	var stores []pairing.Store
 	defer func() {
@@ -199,7 +209,7 @@ func (b *bills) half(ctx context.Context, dsn string, all []delivery, broken str
 		if i == 0 || !strings.HasPrefix(dsn, "sqlite:") {
 			store, err := open(ctx, dsn)
 			if err != nil {
-				return err
+				return 0, err
 			}
 			stores = append(stores, store)
 		}
@@ -209,26 +219,30 @@ func (b *bills) half(ctx context.Context, dsn string, all []delivery, broken str
 		}
 		h, err := pms.NewHandler(pms.Config{Backend: b, Keys: []pms.Key{{APIKey: apiKey}}, Deliveries: known})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		handlers = append(handlers, h)
 	}
 	var next atomic.Int64
+	next.Store(int64(d.from))
 	var group sync.WaitGroup
 	errs := make([]error, deliverers)
 	for i := range deliverers {
 		group.Go(func() {
 			for {
-				n := int(next.Add(1)) - 1
-				if n >= len(all) || errs[i] != nil {
+				if errs[i] != nil || d.late() {
 					return
 				}
-				errs[i] = b.deliver(ctx, handlers[n%2], all[n])
+				n := int(next.Add(1)) - 1
+				if n >= len(d.all) {
+					return
+				}
+				errs[i] = b.deliver(ctx, handlers[n%2], d.all[n])
 			}
 		})
 	}
 	group.Wait()
-	return errors.Join(errs...)
+	return min(int(next.Load()), len(d.all)), errors.Join(errs...)
 }
 
 // forgetful is a store that remembers no answer.
@@ -247,17 +261,22 @@ const (
 )
 
 // history judges at once: there is too much to keep.
-func (b *bills) history(s Scenario, distinct, count int, took time.Duration) *History {
+func (b *bills) history(s Scenario, count int, took time.Duration) *History {
 	f := Finding{Name: notOnce}
-	for n := range distinct {
-		if effects := b.effects[n].Load(); effects != 1 {
+	distinct := 0
+	for n := range b.effects {
+		effects, answered := b.effects[n].Load(), b.winners[n].Load() != 0
+		if answered {
+			distinct++
+		}
+		if answered && effects != 1 || effects > 1 {
 			f.add("bill %d had %d", n, effects)
 		}
 	}
 	return &History{
 		Scenario: s,
 		Notes: []string{
-			fmt.Sprintf("deliveries on %s: %d of %d bills in %s (%.0f a second), seed %d", s.Store, count, distinct, short(took),
+			fmt.Sprintf("deliveries on %s: %d of %d bills, in %s (%.0f a second), seed %d", s.Store, count, distinct, short(took),
 				float64(count)/took.Seconds(), s.Seed),
 			fmt.Sprintf("refused with another body: %d; told to come again: %d", b.otherBodies.Load(), b.retried.Load()),
 		},

@@ -157,7 +157,7 @@ func TestJudge(t *testing.T) {
 			staleWrites, nil,
 		},
 		"sent late": {
-			func(h *History) { h.Events[1].Since = second/2 + 1 },
+			func(h *History) { h.Events[1].Since = second/2 + between + 1 },
 			lateSends, nil,
 		},
 		"taken over late": {

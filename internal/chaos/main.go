@@ -44,7 +44,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&s.Terminals, "terminals", 16, "how many terminals")
 	flags.DurationVar(&s.Lease, "lease", time.Second, "the lease")
 	flags.Uint64Var(&s.Seed, "seed", 0, "what to begin with; 0 takes the time")
-	flags.DurationVar(&s.Most, "most", 0, "how long to do it at most; 0 is for ever; not for deliveries")
+	flags.DurationVar(&s.Most, "most", 0, "how long to do it at most; 0 is for ever")
 	flags.StringVar(&s.Break, "break", "", "break the nodes: blind, guard, order or overlap; or forget, for deliveries")
 	whole := flags.String("plan", "", "play many scenarios, one after the other: short or full; -store then plays those on one store alone")
 	replay := flags.String("replay", "", "judge a history that was kept again")
