@@ -16,10 +16,10 @@ const spare = time.Second
 // knows: such takeovers are counted and not measured.
 func (c *collated) recovery() Finding {
 	f := Finding{Name: slowRecovery}
-	ends := map[string]time.Duration{} // when a node was first down or frozen
+	ends := map[string][]time.Duration{} // when a node was down or frozen, in order
 	for _, fault := range c.h.Faults {
-		if _, known := ends[fault.Node]; !known && (fault.What == "down" || fault.What == "freeze") {
-			ends[fault.Node] = fault.At
+		if fault.What == "down" || fault.What == "freeze" {
+			ends[fault.Node] = append(ends[fault.Node], fault.At)
 		}
 	}
 	idle := c.idle()
@@ -27,8 +27,13 @@ func (c *collated) recovery() Finding {
 	missing := 0
 	for _, claims := range c.claims {
 		for i, next := range claims[1:] {
-			from, ended := ends[claims[i].Node]
-			if !ended || claims[i].To >= from || from >= next.To || claims[i].Node == next.Node || next.Fresh {
+			from := next.To
+			for _, end := range slices.Backward(ends[claims[i].Node]) {
+				if end > claims[i].To {
+					from = end
+				}
+			}
+			if from >= next.To || claims[i].Node == next.Node || next.Fresh {
 				continue
 			}
 			if next.Fence != claims[i].Fence+1 {
