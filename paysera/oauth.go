@@ -159,7 +159,7 @@ func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, erro
 // [tillroute.ErrOutcomeUnknown] and the user has to connect again. An error that matches [ErrReconnect] says that the code was
 // not accepted.
 //
-// API reference: https://developers.paysera.com/en/wallet/user/oauth
+// API reference: POST /oauth/v1/token, https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) Exchange(ctx context.Context, callback Callback, account string) (pairing.Grant, error) {
 	const operation = "OAuth.Exchange"
 	if callback.Code == "" || account == "" {
@@ -178,7 +178,7 @@ func (o OAuth) Exchange(ctx context.Context, callback Callback, account string) 
 //
 // A [Client] does all of this by itself.
 //
-// API reference: https://developers.paysera.com/en/wallet/user/oauth
+// API reference: POST /oauth/v1/token, https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {
@@ -192,6 +192,8 @@ func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant,
 }
 
 // Revoke ends the grant's access token at the server. Delete the grant where it is kept, too.
+//
+// API reference: DELETE /oauth/v1/token, https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) Revoke(ctx context.Context, grant pairing.Grant) error {
 	d := tokenRevoke.declare()
 	if grant.AccessToken == "" {

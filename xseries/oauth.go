@@ -189,7 +189,7 @@ func single(query url.Values, name string) (value string, ok bool, err error) {
 //
 // The grant may have fewer scopes than were asked for: see [OAuth.MissingScopes].
 //
-// API reference: https://x-series-api.lightspeedhq.com/docs/authorization
+// API reference: POST /api/1.0/token, https://x-series-api.lightspeedhq.com/docs/authorization
 func (o OAuth) Exchange(ctx context.Context, callback Callback) (pairing.Grant, error) {
 	const operation = exchangeOperation
 	if callback.Code == "" {
@@ -207,7 +207,7 @@ func (o OAuth) Exchange(ctx context.Context, callback Callback) (pairing.Grant, 
 //
 // A [Client] does all of this by itself.
 //
-// API reference: https://x-series-api.lightspeedhq.com/changelog/2025-03-refresh-token-flow-update
+// API reference: POST /api/1.0/token, https://x-series-api.lightspeedhq.com/changelog/2025-03-refresh-token-flow-update
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {
