@@ -16,7 +16,7 @@ func AcceptAlone(ctx context.Context, s *Store, on interface {
 	var seq int64
 	return on.QueryRow(ctx, s.sql(acceptPayment),
 		r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
-		r.Reference, r.Data).Scan(&seq, nil, nil, nil, nil)
+		r.Reference, r.Data).Scan(nil, &seq, nil, nil, nil, nil)
 }
 
 // BareSelect is the query of Payment.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/batch"
 	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
@@ -105,11 +106,6 @@ func amountText(d decimal.Decimal) string {
 const queueLock = "hashtextextended(provider || '/' || serial, #)"
 
 const (
-	lockQueues = "SELECT pg_advisory_xact_lock(number) FROM (" +
-		"SELECT DISTINCT " + queueLock + " AS number FROM @pairings" +
-		" JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (system, account, register) USING (system, account, register)" +
-		" WHERE unpaired_at IS NULL ORDER BY 1) AS numbers"
-
 	// acceptPayment finds where the payment goes in the statement that accepts it. FOR SHARE waits for whoever is
 	// changing the pairing, and lets nobody change it until the payment can be seen.
 	acceptPayment = "WITH terminal AS MATERIALIZED (" +
@@ -120,21 +116,54 @@ const (
 		" provider, serial, identity, accepted_at)" +
 		" SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::numeric, $7::text, $8::text, $9::bytea," +
 		" provider, serial, identity, clock_timestamp() FROM queue" +
-		" ON CONFLICT (id) DO NOTHING RETURNING seq, provider, serial, identity, accepted_at"
+		" ON CONFLICT (id) DO NOTHING RETURNING " + acceptedColumns
+
+	// acceptPayments does the same for several, of different IDs. It locks their queues in the same order everywhere.
+	acceptPayments = "WITH asked AS MATERIALIZED (" +
+		"SELECT a.*, provider, serial, identity FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]," +
+		" $6::text[], $7::text[], $8::text[], $9::bytea[]) WITH ORDINALITY" +
+		" AS a (id, system, account, register, kind, amount, currency, reference, data, place)" +
+		" JOIN @pairings p USING (system, account, register) WHERE unpaired_at IS NULL FOR SHARE OF p)," +
+		" queues AS MATERIALIZED (SELECT pg_advisory_xact_lock(number) FROM (" +
+		"SELECT DISTINCT " + queueLock + " AS number FROM asked ORDER BY 1) AS numbers)" +
+		" INSERT INTO @payments (id, system, account, register, kind, amount, currency, reference, data," +
+		" provider, serial, identity, accepted_at)" +
+		" SELECT id, system, account, register, kind, amount::numeric, currency, reference, data," +
+		" provider, serial, identity, clock_timestamp() FROM asked" +
+		" WHERE (SELECT count(*) FROM queues) > 0 ORDER BY place" + // no number is given out before the queues are locked
+		" ON CONFLICT (id) DO NOTHING RETURNING " + acceptedColumns
+
+	acceptedColumns = "id, seq, provider, serial, identity, accepted_at"
 
 	selectPayment = "SELECT " + paymentColumns + " FROM @payments WHERE id = $1"
 )
 
+// acceptArgs are the arguments of acceptPayments.
+func acceptArgs(members []*batch.Member[write]) []any {
+	columns, data := make([][]string, 8), make([][]byte, 0, len(members))
+	for _, m := range members {
+		for i := range columns {
+			columns[i] = append(columns[i], m.Write.args[i].(string)) //nolint:forcetypeassert // as AcceptPayment made them.
+		}
+		data = append(data, m.Write.args[8].([]byte)) //nolint:forcetypeassert // as AcceptPayment made them.
+	}
+	args := make([]any, 0, 9)
+	for _, column := range columns {
+		args = append(args, column)
+	}
+	return append(args, data)
+}
+
 // AcceptPayment appends the request to the queue of its register's terminal.
 func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.Payment, error) {
 	r.Data = bytes.Clone(r.Data)
-	w := write{query: acceptPayment, register: &r.Register, args: []any{
+	w := write{query: acceptPayment, accept: &r, args: []any{
 		r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
 		r.Reference, append([]byte{}, r.Data...),
 	}}
 	p, ok, err := written(ctx, &s.group, w, func(rows pgx.Rows) (p pairing.Payment, err error) {
 		p = pairing.Payment{Request: r, State: pairing.Queued}
-		return p, rows.Scan(&p.Seq, &p.Terminal.Provider, &p.Terminal.Serial, (*string)(&p.Identity), (*moment)(&p.AcceptedAt))
+		return p, rows.Scan(nil, &p.Seq, &p.Terminal.Provider, &p.Terminal.Serial, (*string)(&p.Identity), (*moment)(&p.AcceptedAt))
 	})
 	if err != nil {
 		return pairing.Payment{}, err
