@@ -2,7 +2,6 @@ package pairing_test
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -97,6 +96,6 @@ func TestWaitWithoutAStore(t *testing.T) {
 		require.Equal(t, pairing.Queued, p.State)
 		require.Equal(t, "a", p.ID)
 		_, err = router.Wait(t.Context(), "b")
-		require.False(t, errors.Is(err, tillroute.ErrNotFound), "nobody could look")
+		require.NotErrorIs(t, err, tillroute.ErrNotFound, "nobody could look")
 	})
 }

@@ -101,9 +101,9 @@ func TestOneOfAGroupIsRefused(t *testing.T) {
 			}
 			_, err := s.AcceptPayment(t.Context(), r)
 			if i == 2 {
-				assert.ErrorIs(t, err, tillroute.ErrInvalid) //nolint:testifylint // not the test's goroutine.
+				assert.ErrorIs(t, err, tillroute.ErrInvalid)
 			} else {
-				assert.NoError(t, err, fmt.Sprint(i)) //nolint:testifylint // not the test's goroutine.
+				assert.NoError(t, err, fmt.Sprint(i))
 			}
 		})
 	}

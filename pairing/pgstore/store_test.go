@@ -45,6 +45,7 @@ func config(t *testing.T) pgstore.Config {
 // To make one for each of some hundred tests takes longer than all that they do.
 type schemas struct {
 	pool *pgxpool.Pool
+	end  *testing.T // they are dropped when it ends
 
 	mu   sync.Mutex
 	free []string
@@ -56,12 +57,12 @@ func harness(t *testing.T, c pgstore.Config) pairingtest.Harness {
 	pool, err := pgxpool.New(t.Context(), c.DSN.Reveal())
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	all := &schemas{pool: pool}
+	all := &schemas{pool: pool, end: t}
 	return pairingtest.Harness{
-		Open: func(sub *testing.T) pairing.Store {
-			sub.Helper()
-			return open(sub, pgstore.Config{
-				Pool: pool, ListenDSN: c.ListenDSN, Schema: all.take(sub, t), Timeout: time.Minute, // on a busy machine, too
+		Open: func(t *testing.T) pairing.Store {
+			t.Helper()
+			return open(t, pgstore.Config{
+				Pool: pool, ListenDSN: c.ListenDSN, Schema: all.take(t), Timeout: time.Minute, // on a busy machine, too
 			})
 		},
 		Reopen: reopen,
@@ -74,14 +75,14 @@ func reopen(t *testing.T, s pairing.Store) pairing.Store {
 	return open(t, s.(*opened).config)
 }
 
-// take returns a schema without a row until t ends. Until end ends it isn't dropped.
-func (s *schemas) take(t, end *testing.T) string {
+// take returns a schema without a row, until t ends.
+func (s *schemas) take(t *testing.T) string {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var name string
 	if n := len(s.free); n == 0 {
-		name = pgtest.Schema(end)
+		name = pgtest.Schema(s.end)
 	} else {
 		name, s.free = s.free[n-1], s.free[:n-1]
 		for _, table := range []string{"pairings", "pairing_codes", "code_tries", "payments", "deliveries", "grants"} {
