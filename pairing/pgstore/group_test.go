@@ -85,6 +85,40 @@ func TestPaymentsAcceptedTogether(t *testing.T) {
 	requireError(t, got[9].err, pairing.ErrNotPaired, tillroute.Failed)
 }
 
+// A register that is paired anew while payments are accepted in one statement gets its own at its new terminal.
+func TestPaymentsAcceptedTogetherWhileARegisterMoves(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), pgtest.URL(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	c := pgstore.Config{Pool: pool, Schema: pgtest.Schema(t), Timeout: time.Minute}
+	s := paired(t, c)
+	conn, look := other(t), other(t)
+	perform(t, conn, "BEGIN; UPDATE "+c.Schema+".pairings SET serial = '"+benchTerminal(9).Serial+"' WHERE register = '"+benchRegister(1).ID+"'")
+	got := make([]pairing.Payment, 3)
+	var calls []func()
+	for i := range got {
+		calls = append(calls, func() {
+			var err error
+			got[i], err = s.AcceptPayment(t.Context(), benchRequest(i, int64(i)))
+			assert.NoError(t, err) //nolint:testifylint // not the test's goroutine.
+		})
+	}
+	committed := make(chan error, 1)
+	go func() {
+		defer close(committed)
+		if waits(t, look, c.Schema+`".payments`, 1) {
+			_, err := conn.Exec(t.Context(), "COMMIT")
+			committed <- err
+		}
+	}()
+	together(t, s, pool, calls...)
+	require.NoError(t, <-committed)
+	require.Equal(t, benchTerminal(0), got[0].Terminal)
+	require.Equal(t, benchTerminal(9), got[1].Terminal)
+	require.Equal(t, benchTerminal(2), got[2].Terminal)
+}
+
 // A text that the database can't keep is its caller's trouble alone.
 func TestOneOfAGroupIsRefused(t *testing.T) {
 	t.Parallel()
