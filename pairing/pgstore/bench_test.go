@@ -102,10 +102,10 @@ func (approver) Await(_ context.Context, p pairing.Payment, _ func(string)) (pai
 const benchNodes = 4
 
 // benchRouters runs 4 nodes, each a router on a store with a pool of its own, until the benchmark ends.
-func benchRouters(ctx context.Context, b *testing.B) (routers []*pairing.Router) {
+func benchRouters(b *testing.B) (routers []*pairing.Router) {
 	b.Helper()
 	config := benchConfig(b)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	var running sync.WaitGroup
 	for range benchNodes {
 		router, err := pairing.New(pairing.Config{
@@ -125,7 +125,7 @@ func benchRouters(ctx context.Context, b *testing.B) (routers []*pairing.Router)
 // BenchmarkPay has 64 callers pay at 64 terminals through 4 nodes.
 func BenchmarkPay(b *testing.B) {
 	ctx := context.WithoutCancel(b.Context())
-	routers := benchRouters(ctx, b)
+	routers := benchRouters(b)
 	var number atomic.Int64
 	pay := &side{callers: 64, each: 20, do: func(caller, _ int) {
 		benchPay(ctx, b, routers[caller%benchNodes], benchRequest(caller, number.Add(1)))
@@ -152,7 +152,7 @@ func benchPay(ctx context.Context, b *testing.B, router *pairing.Router, r pairi
 func BenchmarkPayAtARate(b *testing.B) {
 	const rate, each = 300, 600
 	ctx := context.WithoutCancel(b.Context())
-	routers := benchRouters(ctx, b)
+	routers := benchRouters(b)
 	var number int64
 	round := func() []time.Duration {
 		took := make([]time.Duration, each)

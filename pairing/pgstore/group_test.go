@@ -101,7 +101,7 @@ func TestPaymentsAcceptedTogetherWhileARegisterMoves(t *testing.T) {
 		calls = append(calls, func() {
 			var err error
 			got[i], err = s.AcceptPayment(t.Context(), benchRequest(i, int64(i)))
-			assert.NoError(t, err) //nolint:testifylint // not the test's goroutine.
+			assert.NoError(t, err)
 		})
 	}
 	committed := make(chan error, 1)
