@@ -111,12 +111,7 @@ func storeMistakes() []mistake {
 			require.NoError(t, err)
 			require.NoError(t, store.Close())
 			require.NoError(t, os.Chmod(path, 0o400))
-			// It is noticed by the first write.
-			store, err = sqlitestore.Open(t.Context(), sqlitestore.Config{Path: path})
-			require.NoError(t, err)
-			defer func() { require.NoError(t, store.Close()) }()
-			_, err = store.PutPairing(t.Context(), pairing.Pairing{Register: till(), Terminal: pairing.Terminal{Provider: "acme", Serial: "1"}}, -1)
-			return sees(t, err)
+			return open(t, folder, path)
 		}},
 		{"another program holds the database", func(t *testing.T) string {
 			folder := t.TempDir()

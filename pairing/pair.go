@@ -50,9 +50,14 @@ func (r *Router) redeem(ctx context.Context, request PairRequest) (Pairing, erro
 }
 
 func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairing, error) {
-	pairer, ok := r.drivers[request.Provider].(Pairer)
+	driver, ok := r.drivers[request.Provider]
 	if !ok {
-		return Pairing{}, tillroute.Invalid(system, "Pair", "%q is not a provider that pairs by a code of its own", clip(request.Provider))
+		return Pairing{}, tillroute.Invalid(system, "Pair", "no driver serves the terminals of %q: add it to Config.Drivers", clip(request.Provider))
+	}
+	pairer, ok := driver.(Pairer)
+	if !ok {
+		return Pairing{}, tillroute.Invalid(system, "Pair",
+			"the terminals of %q have no pairing codes of their own: leave out Provider, and use a code of IssueCode", clip(request.Provider))
 	}
 	before, err := r.store.Pairing(ctx, request.Register)
 	if err != nil && !errors.Is(err, tillroute.ErrNotFound) {

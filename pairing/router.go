@@ -216,9 +216,9 @@ func (r *Router) wait(ctx context.Context, last Payment) (Payment, error) {
 		unknown.Kind, unknown.Err = tillroute.KindUnavailable, err
 	}
 	if err != nil {
-		unknown.Message = "payment " + quote(last.ID) + " goes on: wait for it again"
+		unknown.Message = "payment " + quote(last.ID) + " goes on while a router runs: wait for it again"
 		if last.State == "" {
-			unknown.Message = "payment " + quote(last.ID) + " was not looked up in time; if it was accepted it goes on: wait for it again"
+			unknown.Message = "payment " + quote(last.ID) + " was not looked up in time; if it was accepted it goes on while a router runs: wait for it again"
 		}
 		return last, unknown
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Closed is a store after its Close.
-func Closed() error { return pairing.Errorf(tillroute.KindUnavailable, nil, "the store is closed") }
+func Closed() error { return pairing.Errorf(tillroute.KindUnavailable, nil, "the store is closed: close it when nothing uses it any more") }
 
 // Ended is a call whose context has ended with err. Its outcome is Unknown if it may be written down all the same.
 func Ended(err error, o tillroute.Outcome) error {
@@ -69,7 +69,7 @@ func NoPayment(id string) error {
 
 // OtherRequest is an ID that was used for another request.
 func OtherRequest(id string) error {
-	return pairing.Errorf(tillroute.KindConflict, nil, "payment %q was already accepted and asks for something else", id)
+	return pairing.Errorf(tillroute.KindConflict, nil, "payment %q was already accepted and asks for something else: a new payment needs an ID of its own", id)
 }
 
 // NotQueued is a payment that can't be withdrawn.
