@@ -20,9 +20,8 @@ tidy: ## tidy both modules
 	go mod tidy
 	cd tools && go mod tidy
 
-bench: ## run the benchmarks that compare us with what people would use instead
-	go test -run '^$$' -bench . -benchtime 15x ./internal/rest
-	go test -run '^$$' -bench . ./pairing/sqlitestore
+bench: ## measure beside what people would use instead, and write bench/RESULTS.md
+	cd bench && go run .
 
 fuzz: ## run each fuzz target for half a minute
 	@for p in $$(go list ./...); do \

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 )
@@ -64,7 +65,7 @@ func (b *bench) start(ctx context.Context, program string, config childConfig, w
 	if err != nil {
 		return nil, told{}, err
 	}
-	words := append(wrap[:len(wrap):len(wrap)], program, "-child", string(text))
+	words := slices.Concat(wrap, []string{program, "-child", string(text)})
 	c := &child{command: exec.CommandContext(ctx, words[0], words[1:]...)} //nolint:gosec // it is this program.
 	c.command.Stderr = os.Stderr
 	if c.in, err = c.command.StdinPipe(); err != nil {

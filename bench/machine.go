@@ -65,7 +65,7 @@ func processor() string {
 }
 
 func firstLine(path string) string {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // a file of /proc.
 	if err != nil {
 		return "unknown"
 	}
@@ -79,7 +79,7 @@ func loadAverage() string {
 }
 
 func output(ctx context.Context, folder, name string, args ...string) string {
-	command := exec.CommandContext(ctx, name, args...)
+	command := exec.CommandContext(ctx, name, args...) //nolint:gosec // our own arguments.
 	command.Dir = folder
 	text, err := command.Output()
 	if err != nil {

@@ -112,7 +112,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 
-	r := &report{machine: machine(ctx, b)}
+	r := &report{machine: machine(ctx, b), short: b.short}
 	began := time.Now()
 	for _, q := range questions() {
 		if !matches.MatchString(q.name) {

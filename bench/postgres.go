@@ -98,7 +98,7 @@ func startCluster(ctx context.Context, within string, wrap ...string) (*cluster,
 	words := append(append(wrap, filepath.Join(filepath.Dir(initdb), "postgres"), "-D", c.data, "-p", strconv.Itoa(c.port)), settings()...)
 	c.command = pgtest.Unprivileged(exec.CommandContext(context.WithoutCancel(ctx), words[0], words[1:]...)) //nolint:gosec // our own arguments.
 	c.command.Dir = folder
-	log, err := os.Create(filepath.Join(within, filepath.Base(folder)+".log"))
+	log, err := os.Create(filepath.Join(within, filepath.Base(folder)+".log")) //nolint:gosec // in our own folder.
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ const digits = 12
 
 // chargeAround returns the vendor's example, before and after the number that each charge has for itself.
 func chargeAround(root string) (before, after []byte, err error) {
-	text, err := os.ReadFile(filepath.Join(root, "pms", "testdata", "pms_charge_reference.json"))
+	text, err := os.ReadFile(filepath.Join(root, "pms", "testdata", "pms_charge_reference.json")) //nolint:gosec // it is a file of the repository.
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,8 @@ import (
 type report struct {
 	machine   []fact
 	questions []*answer
+	// short says that the figures mean nothing.
+	short bool
 }
 
 // fact is a line about the machine.
@@ -81,7 +83,9 @@ func (r *report) write(w io.Writer) error {
 	for _, f := range r.machine {
 		fmt.Fprintf(&b, "| %s | %s |\n", f.name, f.value)
 	}
-	r.summary(&b)
+	if !r.short {
+		r.summary(&b)
+	}
 	for _, a := range r.questions {
 		fmt.Fprintf(&b, "\n## %s\n", a.title)
 		if a.text != "" {
@@ -176,6 +180,7 @@ func (t *table) write(b *strings.Builder) {
 	if t.orders {
 		head = append(head, "out of order: ours", "theirs")
 	}
+	b.WriteString("\n")
 	line(b, head)
 	line(b, strings.Split(strings.Repeat("---,", len(head)-1)+"---", ","))
 	for _, r := range t.rows {

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/tillroute/tillroute/bench/programs/app"
 	"github.com/tillroute/tillroute/pairing/pgstore"
+
+	"github.com/tillroute/tillroute/bench/programs/app"
 )
 
 func main() {
