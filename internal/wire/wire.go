@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -91,6 +90,9 @@ func Scalar(data []byte) string {
 	}
 	switch data[0] {
 	case '"':
+		if inner, ok := plain(data); ok {
+			return string(inner)
+		}
 		var s string
 		if json.Unmarshal(data, &s) != nil {
 			return ""
@@ -101,6 +103,20 @@ func Scalar(data []byte) string {
 	default:
 		return string(data)
 	}
+}
+
+// plain returns what stands between the quotes of a JSON string, if that is its content as it is.
+func plain(quoted []byte) ([]byte, bool) {
+	last := len(quoted) - 1
+	if last < 1 || quoted[last] != '"' {
+		return nil, false
+	}
+	for _, c := range quoted[1:last] {
+		if c < ' ' || c >= 0x80 || c == '"' || c == '\\' {
+			return nil, false
+		}
+	}
+	return quoted[1:last], true
 }
 
 // maxDigits and maxExponent bound a number before any arithmetic is done with it.
@@ -138,31 +154,79 @@ func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == 
 // Object reads a JSON object with its names spelled exactly as they are. An object that has a name twice is refused:
 // nobody can say which of the values is meant.
 func Object(data []byte) (map[string]json.RawMessage, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, errors.New("not a JSON object")
+	if !json.Valid(data) {
+		return nil, invalid(data)
+	}
+	// The values are parts of one copy, so that what becomes of data is nothing to them.
+	data = bytes.Clone(bytes.TrimSpace(data))
+	if data[0] != '{' {
+		return nil, errNoObject
 	}
 	object := map[string]json.RawMessage{}
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, errors.New("not complete JSON")
-		}
-		name, _ := token.(string)
+	for i := skipSpace(data, 1); data[i] != '}'; {
+		end := valueEnd(data, i)
+		name := Scalar(data[i:end])
 		if _, twice := object[name]; twice {
 			return nil, fmt.Errorf("the name %.40q is there twice", name)
 		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, errors.New("not complete JSON")
+		i = skipSpace(data, skipSpace(data, end)+len(":"))
+		end = valueEnd(data, i)
+		object[name] = data[i:end:end]
+		if i = skipSpace(data, end); data[i] == ',' {
+			i = skipSpace(data, i+1)
 		}
-		object[name] = value
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, errors.New("not complete JSON")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON object")
 	}
 	return object, nil
+}
+
+var errNoObject = errors.New("not a JSON object")
+
+// invalid says what is wrong with JSON that isn't valid.
+func invalid(data []byte) error {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' {
+		return errNoObject
+	}
+	var first json.RawMessage
+	if json.NewDecoder(bytes.NewReader(data)).Decode(&first) != nil {
+		return errors.New("not complete JSON")
+	}
+	return errors.New("something follows the JSON object")
+}
+
+// skipSpace returns where the next thing begins in valid JSON.
+func skipSpace(data []byte, i int) int {
+	for data[i] == ' ' || data[i] == '\t' || data[i] == '\r' || data[i] == '\n' {
+		i++
+	}
+	return i
+}
+
+// valueEnd returns where the value ends that begins at i within an object of valid JSON.
+func valueEnd(data []byte, i int) int {
+	for depth := 0; ; i++ {
+		switch data[i] {
+		case '"':
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return i // that of the object itself, after a number or the like
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
 }

@@ -1,7 +1,10 @@
 package wire_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -114,17 +117,81 @@ func FuzzParseDecimal(f *testing.F) {
 	})
 }
 
+// TestObjectKeepsNothingOfItsInput changes what was read, and a value that was found in it.
+func TestObjectKeepsNothingOfItsInput(t *testing.T) {
+	data := []byte(`{"a":1,"b":2}`)
+	object, err := wire.Object(data)
+	require.NoError(t, err)
+	copy(data, `{"x":9,"y":9}`)
+	require.Equal(t, "1", string(object["a"]))
+	_ = append(object["a"], "999999"...)
+	require.Equal(t, "2", string(object["b"]))
+}
+
+func TestScalarIsTheWholeText(t *testing.T) {
+	for text, want := range map[string]string{
+		` "a b" `: "a b", `"é"`: "é", `"a\"b"`: `a"b`, `"\u0041"`: "A", `"\ud83d\ude00"`: "😀", `"a\\"`: `a\`, "\"\xff\"": "\ufffd",
+		`"a`: "", `"`: "", `"a"b"`: "", "\"a\nb\"": "",
+	} {
+		require.Equal(t, want, wire.Scalar([]byte(text)), text)
+	}
+}
+
+// oneByOne is what [wire.Object] does, as encoding/json's own decoder reads it.
+func oneByOne(data []byte) (map[string]json.RawMessage, bool) {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, false
+	}
+	object := map[string]json.RawMessage{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, false
+		}
+		name, _ := token.(string)
+		var value json.RawMessage
+		if _, twice := object[name]; twice || decoder.Decode(&value) != nil {
+			return nil, false
+		}
+		object[name] = value
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, false
+	}
+	_, err := decoder.Token()
+	return object, errors.Is(err, io.EOF)
+}
+
 func FuzzObject(f *testing.F) {
-	f.Add([]byte(`{"a":1,"b":{"c":[]}}`))
-	f.Add([]byte(`{"a":1,"a":2}`))
+	for _, text := range []string{
+		`{"a":1,"b":{"c":[]}}`, `{"a":1,"a":2}`, ` { "a" : "}\"{" , "b" : [ "]" , { } ] , "c\u0064" : -1.5e3 , "" : null } `, `{}`, `{"\\":"\\\\"}`,
+		"{\"\xff\":1,\"\xfe\":2}", `{"a":true}x`, `[{"a":1}]`, "{\t\"a\"\r:\n1}",
+	} {
+		f.Add([]byte(text))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		object, err := wire.Object(text)
-		if err != nil {
+		want, ok := oneByOne(text)
+		require.Equal(t, ok, err == nil, "%v", err)
+		if ok {
+			require.Equal(t, want, object)
+		}
+	})
+}
+
+func FuzzScalar(f *testing.F) {
+	for _, text := range []string{`"a"`, `"a\"b"`, `"é"`, `"a`, `"a"b"`, "\"\x01\"", "\"\xff\""} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '"' {
 			return
 		}
-		require.True(t, json.Valid(text))
-		var plain map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal(text, &plain))
-		require.Len(t, object, len(plain))
+		var want string
+		if json.Unmarshal(bytes.TrimSpace(text), &want) != nil {
+			want = ""
+		}
+		require.Equal(t, want, wire.Scalar(text))
 	})
 }
