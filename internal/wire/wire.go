@@ -32,6 +32,10 @@ type Int int64
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (i *Int) UnmarshalJSON(data []byte) error {
 	*i = 0
+	if n, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+		*i = Int(n)
+		return nil
+	}
 	text := strings.TrimSpace(Scalar(data))
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		*i = Int(n)
@@ -46,7 +50,10 @@ type Bool bool
 
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (b *Bool) UnmarshalJSON(data []byte) error {
-	*b = false
+	*b = string(data) == "true"
+	if *b || string(data) == "false" {
+		return nil
+	}
 	if parsed, err := strconv.ParseBool(strings.TrimSpace(Scalar(data))); err == nil {
 		*b = Bool(parsed)
 	}

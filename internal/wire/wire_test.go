@@ -130,7 +130,7 @@ func TestObjectKeepsNothingOfItsInput(t *testing.T) {
 
 func TestScalarIsTheWholeText(t *testing.T) {
 	for text, want := range map[string]string{
-		` "a b" `: "a b", `"é"`: "é", `"a\"b"`: `a"b`, `"\u0041"`: "A", `"\ud83d\ude00"`: "😀", `"a\\"`: `a\`, "\"\xff\"": "\ufffd",
+		"\t\"a b\"\n": "a b", `"é"`: "é", `"a\"b"`: `a"b`, `"\u0041"`: "A", `"\ud83d\ude00"`: "😀", `"a\\"`: `a\`, "\"\xff\"": "\ufffd",
 		`"a`: "", `"`: "", `"a"b"`: "", "\"a\nb\"": "",
 	} {
 		require.Equal(t, want, wire.Scalar([]byte(text)), text)
