@@ -54,13 +54,7 @@ func payloads(root string) ([]payload, error) {
 		_, err := kseries.ParseNotification(data)
 		return err
 	}
-	transaction := fixture("paysera/testdata/order_response.json")
-	var order struct {
-		Key string `json:"transaction_key"`
-	}
-	if err == nil {
-		err = json.Unmarshal(transaction, &order)
-	}
+	transaction := fixture("paysera/testdata/transaction_apiref_create_response_partial.json")
 	all := []payload{
 		{"`pms.ParseCharge`", fixture("pms/testdata/pms_charge_reference.json"), func(data []byte) error {
 			_, err := pms.ParseCharge(data)

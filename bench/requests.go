@@ -287,7 +287,7 @@ func vendorChild(ctx context.Context, config childConfig) error {
 		"GET /api/2026-07/registers":     "xseries/testdata/rest20_registers_list.json",
 		"POST /o/op/1/pay":               "kseries/testdata/pay_response_200.json",
 		"POST /POS/Transaction":          "smartconnect/testdata/transaction_initial_pending_200.json",
-		"GET /rest/v1/transaction/{key}": "paysera/testdata/order_response.json",
+		"GET /rest/v1/transaction/{key}": "paysera/testdata/transaction_apiref_create_response_partial.json",
 		"GET /pms/v1/providers/{id}":     "pms/testdata/pms_provider_200.json",
 	} {
 		text, err := os.ReadFile(filepath.Join(config.Root, path)) //nolint:gosec // it is a file of the repository.
