@@ -27,8 +27,8 @@ type Config struct {
 	// Drivers move the money, by the Provider of the terminals that they serve. Required. Every node on one store
 	// needs the same providers.
 	Drivers map[string]Driver
-	// Owner names this node among those that share the store. Defaults to a random name. Never reuse the name of a
-	// process that may still be running.
+	// Owner names this node among those that share the store, for people. Defaults to a random name. In the store
+	// each router is told from all others, of the same name too.
 	Owner string
 	// Lease is how long a payment belongs to this node without a sign of life from it: after a crash, another node,
 	// or this one when it is started again, takes over when the lease has ended. Defaults to 15 s; at least 200 ms.
@@ -61,6 +61,9 @@ type Router struct {
 	drivers map[string]Driver
 	log     *slog.Logger
 	hub     hub
+	// owner is who has this router's claims. No other router ever has the same.
+	owner string
+	begun begun
 
 	mu      sync.Mutex
 	running bool
@@ -111,8 +114,11 @@ func New(c Config) (*Router, error) {
 		slices.Sort(problems)
 		return nil, tillroute.Invalid(system, "New", "%s", strings.Join(slices.Compact(problems), "; "))
 	}
+	owner := uuid.NewString()
 	if c.Owner == "" {
-		c.Owner = uuid.NewString()
+		c.Owner = owner
+	} else {
+		owner = c.Owner + "/" + owner
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -122,6 +128,7 @@ func New(c Config) (*Router, error) {
 		store:   c.Store,
 		drivers: maps.Clone(c.Drivers),
 		log:     c.Logger.With("owner", c.Owner),
+		owner:   owner,
 	}, nil
 }
 
@@ -193,7 +200,7 @@ func (r *Router) Wait(ctx context.Context, id string) (Payment, error) {
 
 func (r *Router) wait(ctx context.Context, last Payment) (Payment, error) {
 	unknown := &tillroute.Error{System: system, Operation: "Wait", Outcome: tillroute.Unknown}
-	for progress, err := range r.Watch(ctx, last.ID) {
+	for progress, err := range r.watch(ctx, last) {
 		switch {
 		case err == nil:
 			last = progress.Payment

@@ -110,6 +110,10 @@ type Payments interface {
 	// back, or it is Sending or Sent and its lease has ended. A Queued one becomes Sending in the same write: from
 	// then on it counts as possibly sent. It returns false if the queue is empty or its head can't be had; what
 	// stands behind the head is never claimed.
+	//
+	// If the head's latest claim is owner's own and was not released, owner gets that claim again: leased anew, of the
+	// same Fence, and Fresh as it was unless the payment has become Sent. So a call whose answer was lost can be
+	// repeated. Whether it has begun to send what it is given, owner must know itself.
 	ClaimPayment(ctx context.Context, t Terminal, owner string, lease time.Duration) (Claim, bool, error)
 
 	// The methods that take a Claim change the payment only while the claim is the payment's latest and was neither
@@ -126,7 +130,8 @@ type Payments interface {
 	// for what was provably not sent. Note replaces the payment's Note. Conflict if the payment is not Sending.
 	RequeuePayment(ctx context.Context, c Claim, delay time.Duration, note string) error
 
-	// ReleaseClaim ends the lease at once, so that another owner can take over a payment that is under way.
+	// ReleaseClaim ends the lease at once, so that another owner, or this one with another claim, can take over a
+	// payment that is under way.
 	ReleaseClaim(ctx context.Context, c Claim) error
 
 	// FinishPayment writes the result: the payment is Parked if its outcome is Unknown, otherwise Done. If lease is
@@ -165,11 +170,11 @@ type Filter struct {
 // Claim is a payment that a worker has leased.
 type Claim struct {
 	Payment Payment
-	// Owner is who leased it.
+	// Owner is who leased it: one worker, which claims at a terminal one call at a time.
 	Owner string
 	// Fence tells this claim from all others of the same payment; a later claim has a higher one.
 	Fence int64
-	// Fresh says that the payment was Queued when it was claimed: it was provably never sent.
+	// Fresh says that the payment was Queued when Owner claimed it: provably nobody else has sent it.
 	Fresh bool
 }
 
@@ -242,6 +247,7 @@ type Grant struct {
 type Notifier interface {
 	// Notify calls changed for every terminal whose queue another node may have changed, soon after it did, until
 	// ctx ends or the connection is lost. It returns why it ended. Calls come one at a time; the zero Terminal
-	// means that any of them may have changed.
-	Notify(ctx context.Context, changed func(Terminal)) error
+	// means that any of them may have changed. Work says that the head of the queue may be there to be claimed, by
+	// whoever comes first; what a node that calls Notify has accepted itself, it sees to itself.
+	Notify(ctx context.Context, changed func(t Terminal, work bool)) error
 }

@@ -230,11 +230,11 @@ type telling struct {
 	changes chan pairing.Terminal
 }
 
-func (s telling) Notify(ctx context.Context, changed func(pairing.Terminal)) error {
+func (s telling) Notify(ctx context.Context, changed func(pairing.Terminal, bool)) error {
 	for {
 		select {
 		case t := <-s.changes:
-			changed(t)
+			changed(t, true)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -19,11 +19,19 @@ type Progress struct {
 // what lies between, never the end. ErrNotFound if there is no such payment; when ctx ends, its error is yielded,
 // and the payment goes on. The first error ends the loop.
 func (r *Router) Watch(ctx context.Context, id string) iter.Seq2[Progress, error] {
+	return r.watch(ctx, Payment{Request: Request{ID: id}})
+}
+
+// watch follows a payment of which the last that is known may be given.
+func (r *Router) watch(ctx context.Context, last Payment) iter.Seq2[Progress, error] {
 	return func(yield func(Progress, error) bool) {
-		now, err := r.progress(ctx, id)
-		if err != nil {
-			yield(Progress{}, err)
-			return
+		id, now := last.ID, Progress{Payment: last}
+		if last.State == "" {
+			var err error
+			if now, err = r.progress(ctx, id); err != nil {
+				yield(Progress{}, err)
+				return
+			}
 		}
 		watcher := r.hub.watch(now.Payment.Terminal)
 		defer func() { r.hub.leave(watcher) }()

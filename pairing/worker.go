@@ -85,9 +85,9 @@ func (r *Router) poll(ctx context.Context, start func(Terminal)) {
 // listen hears of other nodes' changes, and begins again when the store's connection is lost.
 func (r *Router) listen(ctx context.Context, notifier Notifier, start func(Terminal)) {
 	for ctx.Err() == nil {
-		err := notifier.Notify(ctx, func(t Terminal) {
+		err := notifier.Notify(ctx, func(t Terminal, work bool) {
 			r.hub.changed(t)
-			if t != (Terminal{}) {
+			if work && t != (Terminal{}) {
 				start(t)
 			}
 		})
@@ -162,9 +162,13 @@ func (r *Router) work(ctx context.Context, active *activeSet, t Terminal) {
 }
 
 func (r *Router) drain(ctx context.Context, t Terminal) error {
-	for ctx.Err() == nil {
+	// What other nodes have accepted while a payment was being finished is not always seen in that write, nor could
+	// they claim it then: look once more.
+	_, shared := r.store.(Notifier)
+	for again := true; again && ctx.Err() == nil; {
 		began := time.Now()
 		claim, ok, err := r.claim(ctx, t)
+		again = false
 		for ok && err == nil {
 			var end ending
 			r.hub.changed(t)
@@ -177,25 +181,61 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 				time.AfterFunc(end.delay, func() { r.kick(t) })
 				return nil
 			}
-			if end.requeued {
+			if again = end.requeued || shared; end.requeued {
 				break
 			}
 			began = time.Now()
 			claim, ok, err = r.finish(ctx, claim, end.result)
 		}
-		if err != nil || !ok {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// claim leases the head of a queue. A stop does not interrupt it: a claim that was written and that nobody holds
-// would look like a payment that was lost while it was sent.
+// claim leases the head of a queue. A stop does not interrupt it, and a lost answer is asked for again: a claim that was
+// written and that nobody holds would look like a payment that was lost while it was sent.
 func (r *Router) claim(ctx context.Context, t Terminal) (Claim, bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
 	defer cancel()
-	return r.store.ClaimPayment(ctx, t, r.config.Owner, r.config.Lease)
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, r.config.PollInterval) {
+		claim, ok, err := r.store.ClaimPayment(asking, t, r.owner, r.config.Lease)
+		if err == nil || !errors.Is(err, tillroute.ErrOutcomeUnknown) || asking.Err() != nil {
+			return claim, ok, err
+		}
+		r.complain(ctx, "whether a payment was claimed is not known, and asked again", err)
+		pause(asking, wait)
+	}
+}
+
+// begun remembers the payments whose Start this router has called, until nobody can take them for unsent: the store
+// gives an owner its own claim again, and can't know what was done with it.
+type begun struct {
+	mu       sync.Mutex
+	payments map[string]struct{}
+}
+
+func (b *begun) add(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.payments == nil {
+		b.payments = map[string]struct{}{}
+	}
+	b.payments[id] = struct{}{}
+}
+
+func (b *begun) forget(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.payments, id)
+}
+
+func (b *begun) has(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.payments[id]
+	return ok
 }
 
 // ending says what became of a claim.
@@ -236,6 +276,9 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 	p := claim.Payment
 	driver := r.drivers[p.Terminal.Provider]
 	why := "the process that was sending it stopped"
+	if r.begun.has(p.ID) {
+		claim.Fresh = false
+	}
 	if claim.Fresh {
 		// A claim that took too long to arrive may run out during the send, and then somebody else would take this
 		// payment for a lost one. Up to here it was provably not sent.
@@ -244,11 +287,13 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 			return Handle{}, &end, err
 		}
 		r.log.LogAttrs(ctx, slog.LevelInfo, "payment is being sent", attrs(p)...)
+		r.begun.add(p.ID)
 		handle, err := r.handOver(ctx, driver, p)
 		if err == nil {
 			return handle, nil, nil
 		}
 		if known := refusal(err); known != nil {
+			r.begun.forget(p.ID)
 			if known.Kind == tillroute.KindBusy {
 				delay := max(r.config.BusyDelay, min(known.RetryAfter, maxBusyDelay))
 				end, err := r.requeue(ctx, claim, delay, "the terminal is busy")
@@ -395,6 +440,7 @@ func (r *Router) saveHandle(ctx context.Context, claim Claim, h Handle) (bool, e
 			append(attrs(p), slog.Any("error", err))...)
 		return false, ignoreFenced(err)
 	}
+	r.begun.forget(p.ID) // what is Sent is never fresh
 	to := Terminal{Provider: p.Terminal.Provider, Serial: h.Serial}
 	if h.Serial != "" && to != p.Terminal {
 		if err := r.store.MoveRegister(context.WithoutCancel(ctx), p.Register, p.Terminal, to); err != nil {
@@ -433,16 +479,24 @@ func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next C
 	if ctx.Err() != nil {
 		lease = 0
 	}
+	lost := false
 	err = r.insist(ctx, func(ctx context.Context) error {
 		next, ok, err = r.store.FinishPayment(ctx, claim, result, lease)
+		lost = lost || errors.Is(err, tillroute.ErrOutcomeUnknown)
 		return err
 	})
 	p := claim.Payment
 	p.State, p.Result = Done, result
+	if errors.Is(err, ErrFenced) && lost && lease > 0 {
+		// It was written, or somebody else has taken over. In the former case the next payment may be ours already.
+		r.hub.changed(p.Terminal)
+		return r.claim(ctx, p.Terminal)
+	}
 	if err != nil {
 		r.log.LogAttrs(ctx, slog.LevelError, "the outcome of a payment can't be written down", append(attrs(p), slog.Any("error", err))...)
 		return Claim{}, false, ignoreFenced(err)
 	}
+	r.begun.forget(p.ID)
 	level := slog.LevelInfo
 	if result.Outcome == tillroute.Unknown {
 		level = slog.LevelError

@@ -67,7 +67,7 @@ func binary(name string) (string, error) {
 		return "", fmt.Errorf("%s is neither in the PATH nor in /usr/lib/postgresql/*/bin", name)
 	}
 	version := func(path string) int {
-		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) //nolint:errcheck // 0 is the oldest.
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
 		return n
 	}
 	return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil
@@ -94,13 +94,12 @@ func (c *Cluster) URL() string {
 func (c *Cluster) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)) }
 
 // TCP returns the URL of the database if it is reached at addr.
-func (c *Cluster) TCP(addr string) string { return "postgres://postgres@" + addr + "/postgres?sslmode=disable" }
+func (c *Cluster) TCP(addr string) string {
+	return "postgres://postgres@" + addr + "/postgres?sslmode=disable"
+}
 
-// Folder and Port are what a client of the socket needs.
+// Folder returns where everything of the cluster is: the data, the socket and the log.
 func (c *Cluster) Folder() string { return c.folder }
-
-// Port returns the port, which is also in the socket's name.
-func (c *Cluster) Port() int { return c.port }
 
 // Start starts the server again after Stop, and returns when it takes connections.
 func (c *Cluster) Start() error {
@@ -108,7 +107,7 @@ func (c *Cluster) Start() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // the server has its own
+	defer func() { _ = log.Close() }()                                                                     // the server has its own
 	cmd := Unprivileged(exec.Command(c.server, "-D", c.data(), "-k", c.folder, "-p", strconv.Itoa(c.port), //nolint:gosec,noctx // our own arguments; Stop ends it.
 		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400", "-c", "max_prepared_transactions=0"))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.folder, log, log

@@ -33,8 +33,8 @@ var shared struct { //nolint:gochecknoglobals // one for all tests of the proces
 }
 
 // URL returns where the database is. It skips the test if there is none; if CI is set it fails it.
-func URL(t testing.TB) string {
-	t.Helper()
+func URL(tb testing.TB) string {
+	tb.Helper()
 	shared.once.Do(func() {
 		if shared.url = os.Getenv("TILLROUTE_TEST_DATABASE_URL"); shared.url != "" {
 			return
@@ -44,36 +44,36 @@ func URL(t testing.TB) string {
 		}
 	})
 	if shared.err != nil {
-		Skip(t, "there is no PostgreSQL: "+shared.err.Error()+"; install one, or set TILLROUTE_TEST_DATABASE_URL")
+		Skip(tb, "there is no PostgreSQL: "+shared.err.Error()+"; install one, or set TILLROUTE_TEST_DATABASE_URL")
 	}
 	return shared.url
 }
 
 // Skip skips the test because something isn't installed. If CI is set, where everything is, it fails it.
-func Skip(t testing.TB, why string) {
-	t.Helper()
+func Skip(tb testing.TB, why string) {
+	tb.Helper()
 	if os.Getenv("CI") != "" {
-		t.Fatal(why)
+		tb.Fatal(why)
 	}
-	t.Skip(why)
+	tb.Skip(why)
 }
 
 // Schema returns the name of a schema that isn't there yet. If the test makes it, it is dropped at the end.
-func Schema(t testing.TB) string {
-	t.Helper()
-	url := URL(t)
+func Schema(tb testing.TB) string {
+	tb.Helper()
+	url := URL(tb)
 	name := "test_" + strings.ToLower(rand.Text()[:12])
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, url)
 		if err != nil {
-			t.Errorf("schema %s can't be dropped: %v", name, err)
+			tb.Errorf("schema %s can't be dropped: %v", name, err)
 			return
 		}
 		defer func() { _ = conn.Close(ctx) }()
 		if _, err := conn.Exec(ctx, "DROP SCHEMA IF EXISTS "+name+" CASCADE"); err != nil {
-			t.Errorf("schema %s can't be dropped: %v", name, err)
+			tb.Errorf("schema %s can't be dropped: %v", name, err)
 		}
 	})
 	return name

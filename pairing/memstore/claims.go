@@ -53,17 +53,23 @@ func (s *Store) ClaimPayment(ctx context.Context, t pairing.Terminal, owner stri
 
 func (s *Store) claim(t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool) {
 	queue := s.queues[t]
-	if len(queue) == 0 || !s.claimable(queue[0]) {
+	if len(queue) == 0 {
 		return pairing.Claim{}, false
 	}
 	p := queue[0]
-	fresh := p.State == pairing.Queued
-	if fresh {
+	if p.State == pairing.Queued || p.released || p.owner != owner {
+		if !s.claimable(p) {
+			return pairing.Claim{}, false
+		}
+		p.fresh = p.State == pairing.Queued
+		p.owner, p.released, p.heldUntil = owner, false, time.Time{}
+		p.fence++
+	}
+	if p.State == pairing.Queued {
 		p.State = pairing.Sending
 	}
-	p.owner, p.leaseUntil, p.heldUntil = owner, s.after(lease), time.Time{}
-	p.fence++
-	return pairing.Claim{Payment: p.clone(), Owner: owner, Fence: p.fence, Fresh: fresh}, true
+	p.leaseUntil = s.after(lease)
+	return pairing.Claim{Payment: p.clone(), Owner: owner, Fence: p.fence, Fresh: p.fresh && p.State == pairing.Sending}, true
 }
 
 // claimed returns the payment of a claim that is still good.
@@ -136,7 +142,7 @@ func (s *Store) ReleaseClaim(ctx context.Context, c pairing.Claim) error {
 	if err != nil {
 		return err
 	}
-	p.leaseUntil = s.now()
+	p.leaseUntil, p.released = s.now(), true
 	return nil
 }
 

@@ -17,6 +17,8 @@ type payment struct {
 
 	withdrawn  bool
 	owner      string
+	fresh      bool // its owner found it queued
+	released   bool
 	fence      int64
 	leaseUntil time.Time
 	heldUntil  time.Time // not zero only while it is queued again after a claim

@@ -69,6 +69,12 @@ func faults() map[string]fault {
 		"claims over the head":                           {"Claims/HeadIsNeverOvertaken", func(s *timed) pairing.Store { return claimsOver{s} }},
 		"two in flight":                                  {"Claims/OneInFlight", func(s *timed) pairing.Store { return claimsOver{s} }},
 		"no fence":                                       {"Claims/StaleClaimIsFenced", func(s *timed) pairing.Store { return &noFence{timed: s, latest: map[string]pairing.Claim{}} }},
+		"never answers again":                            {"Claims/AskAgain", func(s *timed) pairing.Store { return &neverAgain{newClaims(s)} }},
+		"forgets that it was fresh":                      {"Claims/AskAgain", func(s *timed) pairing.Store { return &forgetsFresh{newClaims(s)} }},
+		"next belongs to nobody":                         {"Claims/AskAgainForTheNext", func(s *timed) pairing.Store { return nextToNobody{s} }},
+		"does not hold back for the owner":               {"Claims/AskAgainInVain", func(s *timed) pairing.Store { return noHold{s} }},
+		"never answers again, seen by the model":         {"Model/RandomOperations", func(s *timed) pairing.Store { return &neverAgain{newClaims(s)} }},
+		"takes over for fresh":                           {"Claims/AskAgain", func(s *timed) pairing.Store { return resends{s} }},
 		"resends":                                        {"Claims/TakeOver", func(s *timed) pairing.Store { return resends{s} }},
 		"forgets the handle":                             {"Claims/SaveHandle", func(s *timed) pairing.Store { return forgetsHandle{s} }},
 		"replaces the handle":                            {"Claims/SaveHandleOnce", func(s *timed) pairing.Store { return replacesHandle{s} }},
@@ -553,6 +559,46 @@ type resends struct{ *timed }
 func (s resends) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
 	c, ok, err := s.timed.ClaimPayment(ctx, t, owner, lease)
 	c.Fresh = ok && c.Payment.State == pairing.Sending
+	return c, ok, err
+}
+
+// had returns the claim of what is in flight at the terminal.
+func (s *claims) had(ctx context.Context, t pairing.Terminal) (pairing.Claim, bool) {
+	list, err := s.ListPayments(ctx, pairing.Filter{Terminal: t, States: []pairing.State{pairing.Sending, pairing.Sent}}, 1)
+	if err != nil || len(list) == 0 {
+		return pairing.Claim{}, false
+	}
+	return s.of(list[0].ID), true
+}
+
+// nextToNobody claims what is next for somebody else.
+type nextToNobody struct{ *timed }
+
+func (s nextToNobody) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Result, lease time.Duration) (pairing.Claim, bool, error) {
+	owner := c.Owner
+	c.Owner = "nobody"
+	next, ok, err := s.timed.FinishPayment(ctx, c, r, lease)
+	next.Owner = owner
+	return next, ok, err
+}
+
+// neverAgain doesn't give an owner what it has.
+type neverAgain struct{ *claims }
+
+func (s *neverAgain) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
+	if had, ok := s.had(ctx, t); ok && had.Owner == owner {
+		return pairing.Claim{}, false, nil
+	}
+	return s.claims.ClaimPayment(ctx, t, owner, lease)
+}
+
+// forgetsFresh gives an owner what it has as if somebody else had sent it.
+type forgetsFresh struct{ *claims }
+
+func (s *forgetsFresh) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
+	had, again := s.had(ctx, t)
+	c, ok, err := s.claims.ClaimPayment(ctx, t, owner, lease)
+	c.Fresh = c.Fresh && (!again || had.Payment.ID != c.Payment.ID || had.Fence != c.Fence)
 	return c, ok, err
 }
 

@@ -20,6 +20,9 @@ func claimTests() []test {
 		{"OneInFlight", oneInFlight},
 		{"TakeOver", takeOver},
 		{"TakeOverSent", takeOverSent},
+		{"AskAgain", askAgain},
+		{"AskAgainForTheNext", askAgainForNext},
+		{"AskAgainInVain", askAgainInVain},
 		{"StaleClaimIsFenced", staleFenced},
 		{"EndedClaimIsFenced", endedFenced},
 		{"LateClaimHolds", lateHolds},
@@ -147,6 +150,81 @@ func takeOverSent(k *kit) {
 	k.rule(again.Payment.State == pairing.Sent && !again.Fresh, "a payment that was sent stays so when it is taken over", "%s", show(again))
 	k.rule(again.Payment.Handle.Token == "where to poll", "who takes over gets the handle", "%s", show(again.Payment.Handle))
 	k.rule(again.Payment.Note == "waiting for the card", "who takes over gets the note", "%q", again.Payment.Note)
+}
+
+// again has owner ask once more for what it has.
+func (k *kit) again(c pairing.Claim, lease time.Duration, rule string) pairing.Claim {
+	k.Helper()
+	again, ok, err := k.store.ClaimPayment(k.Context(), c.Payment.Terminal, c.Owner, lease)
+	k.ok(err, "claiming")
+	k.rule(ok, rule, "nothing to claim")
+	k.rule(again.Fence == c.Fence, "a claim that its owner asks for again has the same fence", "%d after %d", again.Fence, c.Fence)
+	return again
+}
+
+func askAgain(k *kit) {
+	const rule = "an owner gets its own claim again"
+	k.accept(register("1"), terminal("1"))
+	k.accept(register("1"), terminal("1"))
+	c := k.claim(terminal("1"), long)
+	k.same(k.again(c, short, rule), c, "a claim that its owner asks for again is fresh as it was")
+	k.pass(short)
+	k.same(k.again(c, long, rule), c, "a claim whose lease has ended, and that nobody has taken over, is still its owner's")
+	k.noClaim(terminal("1"), "a claim that its owner asked for again is leased anew")
+	k.ok(k.store.RenewClaim(k.Context(), c, short, "note"), "renewing")
+	k.pass(short)
+	other := k.claim(terminal("1"), long)
+	k.rule(!other.Fresh, "what somebody else may have sent is not fresh", "%s", show(other))
+	k.rule(!k.again(other, long, rule).Fresh, "a claim that its owner asks for again is fresh only if it was", "%s", show(other))
+	k.fenced(c, "was taken over")
+	k.ok(k.store.SavePaymentHandle(k.Context(), other, pairing.Handle{TransactionID: "t"}), "saving a handle")
+	sent := k.again(other, long, rule)
+	k.same(sent.Payment, k.payment(other.Payment.ID), "a claim holds the payment as it is")
+	k.ok(k.store.ReleaseClaim(k.Context(), other), "releasing")
+	last, ok, err := k.store.ClaimPayment(k.Context(), terminal("1"), other.Owner, long)
+	k.ok(err, "claiming")
+	k.rule(ok && last.Fence > other.Fence, "what its owner has released is claimed anew", "%t %s, fence %d after %d", ok, show(last), last.Fence, other.Fence)
+
+	k.accept(register("2"), terminal("2"))
+	c = k.claim(terminal("2"), long)
+	k.ok(k.store.SavePaymentHandle(k.Context(), c, pairing.Handle{TransactionID: "t"}), "saving a handle")
+	k.rule(!k.again(c, long, rule).Fresh, "what was sent is not fresh", "")
+	k.accept(register("3"), terminal("3"))
+	c = k.claim(terminal("3"), long)
+	k.ok(k.store.ReleaseClaim(k.Context(), c), "releasing")
+	last, ok, err = k.store.ClaimPayment(k.Context(), terminal("3"), c.Owner, long)
+	k.ok(err, "claiming")
+	k.rule(ok && !last.Fresh, "what was released may have been sent, by its owner too", "%t %s", ok, show(last))
+	k.fenced(c, "was released and claimed anew")
+}
+
+// askAgainForNext is a worker that never learned that a payment was finished and the next one claimed.
+func askAgainForNext(k *kit) {
+	k.accept(register("1"), terminal("1"))
+	second := k.accept(register("1"), terminal("1"))
+	c := k.claim(terminal("1"), long)
+	next, ok, err := k.store.FinishPayment(k.Context(), c, pairing.Result{Outcome: tillroute.Approved}, long)
+	k.ok(err, "finishing")
+	k.rule(ok && next.Payment.ID == second.ID, "FinishPayment claims the next payment of the terminal", "%t %s", ok, show(next))
+	k.same(k.again(next, long, "an owner gets the claim that came with FinishPayment again"), next, "a claim that its owner asks for again is fresh as it was")
+}
+
+func askAgainInVain(k *kit) {
+	p := k.accept(register("1"), terminal("1"))
+	c := k.claim(terminal("1"), long)
+	k.ok(k.store.RequeuePayment(k.Context(), c, long, "busy"), "requeueing")
+	_, ok, err := k.store.ClaimPayment(k.Context(), terminal("1"), c.Owner, long)
+	k.ok(err, "claiming")
+	k.rule(!ok, "what its owner has given back is held back, for its owner too", "")
+	_, err = k.store.WithdrawPayment(k.Context(), p.ID, "")
+	k.ok(err, "withdrawing")
+	k.accept(register("1"), terminal("1"))
+	k.finish(k.claim(terminal("1"), long), tillroute.Approved)
+	for _, owner := range []string{c.Owner, "worker 2"} {
+		_, ok, err = k.store.ClaimPayment(k.Context(), terminal("1"), owner, long)
+		k.ok(err, "claiming")
+		k.rule(!ok, "an owner has nothing of what has ended", "")
+	}
 }
 
 // fenced ends the test unless every method refuses the claim and leaves its payment as it is.

@@ -28,6 +28,7 @@ type kit struct {
 	harness Harness
 	store   pairing.Store
 	ids     int
+	workers int
 }
 
 func newKit(t *testing.T, h Harness) *kit {
@@ -229,10 +230,11 @@ func (k *kit) accept(r pairing.Register, t pairing.Terminal) pairing.Payment {
 	return p
 }
 
-// claim claims the head of the terminal's queue.
+// claim claims the head of the terminal's queue, each time as somebody else.
 func (k *kit) claim(t pairing.Terminal, lease time.Duration) pairing.Claim {
 	k.Helper()
-	c, ok, err := k.store.ClaimPayment(k.Context(), t, "worker", lease)
+	k.workers++
+	c, ok, err := k.store.ClaimPayment(k.Context(), t, fmt.Sprintf("worker %d", k.workers), lease)
 	k.ok(err, "claiming")
 	k.rule(ok, "the head of a queue can be claimed if nobody has it", "nothing to claim at %s", t)
 	return c

@@ -176,7 +176,7 @@ func markDisturbsNoClaim(k *kit) {
 	k.mark(p.ID, "3", "4")
 	k.fenced(c, "was taken over, and then marked")
 	k.pass(short)
-	last, ok, err := k.store.ClaimPayment(k.Context(), at, "worker", long)
+	last, ok, err := k.store.ClaimPayment(k.Context(), at, "another", long)
 	k.ok(err, "claiming")
 	k.rule(ok && last.Fence > again.Fence, "MarkPayment does not make a lease longer", "claimed: %t, %s", ok, show(last))
 	k.mark(p.ID, "4", "5")

@@ -30,9 +30,11 @@ type modelPayment struct {
 	pairing.Payment
 
 	fence     int
-	leased    bool // nobody else can have it
-	turn      bool // it was claimed, and has not ended
-	held      bool // it holds its queue back
+	owner     string // who can ask again for its claim
+	fresh     bool   // its owner found it queued
+	leased    bool   // nobody else can have it
+	turn      bool   // it was claimed, and has not ended
+	held      bool   // it holds its queue back
 	withdrawn bool
 }
 
@@ -152,16 +154,20 @@ func (m *model) accept(r pairing.Request) (pairing.Payment, error) {
 
 func (m *model) claim(t pairing.Terminal, owner string, lasts bool) (pairing.Claim, bool) {
 	p := m.ready(t)
+	if queue := m.queue(t); len(queue) > 0 && queue[0].State != pairing.Queued && queue[0].owner == owner {
+		p = queue[0]
+		p.leased = lasts
+		return pairing.Claim{Payment: p.Payment, Owner: owner, Fence: int64(p.fence), Fresh: p.fresh && p.State == pairing.Sending}, true
+	}
 	if p == nil {
 		return pairing.Claim{}, false
 	}
-	fresh := p.State == pairing.Queued
-	if fresh {
+	if p.fresh = p.State == pairing.Queued; p.fresh {
 		p.State = pairing.Sending
 	}
 	p.fence++
-	p.turn, p.leased, p.held = true, lasts, false
-	return pairing.Claim{Payment: p.Payment, Owner: owner, Fence: int64(p.fence), Fresh: fresh}, true
+	p.owner, p.turn, p.leased, p.held = owner, true, lasts, false
+	return pairing.Claim{Payment: p.Payment, Owner: owner, Fence: int64(p.fence), Fresh: p.fresh}, true
 }
 
 // holds returns the payment of a claim if it is the latest and has not ended. c.Fence is the model's own.

@@ -235,10 +235,11 @@ func (s *script) accept() {
 func (s *script) claim() {
 	t := s.terminal()
 	lease, lasts := s.lease()
-	got, ok, err := s.store.ClaimPayment(s.Context(), t, "worker", lease)
+	owner := fmt.Sprint("owner", s.choose(2))
+	got, ok, err := s.store.ClaimPayment(s.Context(), t, owner, lease)
 	s.settle(lasts)
-	want, wantOK := s.model.claim(t, "worker", lasts)
-	s.did(fmt.Sprintf("ClaimPayment at %s, lasting %t", t, lasts), s.showClaim(got, ok), s.showClaim(want, wantOK), err, nil)
+	want, wantOK := s.model.claim(t, owner, lasts)
+	s.did(fmt.Sprintf("ClaimPayment at %s by %s, lasting %t", t, owner, lasts), s.showClaim(got, ok), s.showClaim(want, wantOK), err, nil)
 	s.keep(got, want, ok)
 }
 
@@ -256,7 +257,11 @@ func (s *script) keep(store, model pairing.Claim, ok bool) {
 		return
 	}
 	for _, c := range s.claims {
-		s.rule(c.store.Payment.ID != store.Payment.ID || c.store.Fence < store.Fence, "a later claim has a higher fence",
+		if c.store.Payment.ID != store.Payment.ID {
+			continue
+		}
+		s.rule(c.store.Fence <= store.Fence, "a later claim has a higher fence", "%d after %d\n%s", store.Fence, c.store.Fence, s.history())
+		s.rule((c.store.Fence == store.Fence) == (c.model.Fence == model.Fence), "a fence tells a claim from all others of its payment",
 			"%d after %d\n%s", store.Fence, c.store.Fence, s.history())
 	}
 	s.claims = append(s.claims, claimPair{store, model})
@@ -337,7 +342,7 @@ func (s *script) release() {
 	}
 	err := s.store.ReleaseClaim(s.Context(), c.store)
 	if p != nil {
-		p.leased = false
+		p.leased, p.owner = false, ""
 	}
 	s.did("ReleaseClaim of "+c.store.Payment.ID, "", "", err, fencedIf(p))
 }

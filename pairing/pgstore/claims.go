@@ -22,13 +22,12 @@ const readyTerminals = "WITH RECURSIVE" +
 	"  SELECT provider, (SELECT min(serial) FROM @payments p" +
 	"   WHERE p.provider = terminals.provider AND p.serial > terminals.serial AND " + isOpen + ")" +
 	"  FROM terminals WHERE serial IS NOT NULL)" +
-	" SELECT terminals.provider, terminals.serial FROM terminals" +
-	" CROSS JOIN LATERAL (SELECT coalesce(" +
-	"   (SELECT seq FROM @payments p WHERE p.provider = terminals.provider AND p.serial = terminals.serial AND " + hasTurn + ")," +
-	"   (SELECT min(seq) FROM @payments p WHERE p.provider = terminals.provider AND p.serial = terminals.serial AND " + isOpen + "))" +
-	"  AS seq) AS heads JOIN @payments p USING (seq)" +
-	" WHERE terminals.serial IS NOT NULL AND " + isFree +
-	" ORDER BY seq LIMIT $2"
+	" SELECT provider, serial FROM terminals CROSS JOIN LATERAL (" + // LIMIT keeps the planner from joining with all payments
+	"SELECT p.seq FROM @payments p WHERE p.seq = coalesce(" +
+	"(SELECT seq FROM @payments q WHERE q.provider = terminals.provider AND q.serial = terminals.serial AND " + hasTurn + ")," +
+	" (SELECT min(seq) FROM @payments q WHERE q.provider = terminals.provider AND q.serial = terminals.serial AND " + isOpen + "))" +
+	" AND " + isFree + " LIMIT 1) AS heads" +
+	" WHERE serial IS NOT NULL ORDER BY seq LIMIT $2"
 
 // isFree is the condition under which anybody can claim the head p.
 const isFree = "coalesce(p.lease_until, p.not_before, '-infinity') <= now()"
@@ -49,7 +48,7 @@ const mineColumns = "mine.seq, id, system, account, register, kind, amount::text
 	" handle_transaction_id, handle_token, handle_serial"
 
 // isMine is the condition under which $3 can ask again for the head p.
-const isMine = "(p." + inFlight + " AND p.owner = $3)"
+const isMine = "(p.lease_until IS NOT NULL AND p.owner = $3)"
 
 // claimPayment finds the head and claims it, if it can be had by then.
 const claimPayment = "WITH head AS MATERIALIZED (" +
@@ -61,7 +60,7 @@ const claimPayment = "WITH head AS MATERIALIZED (" +
 	" state = CASE p.state WHEN 'queued' THEN 'sending' ELSE p.state END," +
 	" fresh = CASE WHEN " + isMine + " THEN p.fresh ELSE p.state = 'queued' END," +
 	" fence = p.fence + CASE WHEN " + isMine + " THEN 0 ELSE 1 END" +
-	" FROM head WHERE p.seq = head.seq AND p.ended_at IS NULL AND p.provider = $1 AND p.serial = $2" +
+	" WHERE p.seq = (SELECT seq FROM head) AND p.state IN ('queued', 'sending', 'sent') AND p.provider = $1 AND p.serial = $2" +
 	" AND (" + isFree + " OR " + isMine + ") RETURNING p.*)" +
 	" SELECT " + claimColumns + " FROM head LEFT JOIN mine ON true"
 
@@ -93,7 +92,7 @@ func (s *Store) ClaimPayment(
 		case err != nil:
 			return pairing.Claim{}, false, err
 		case got.ok:
-			s.news.tell(t)
+			s.news.tell(t, false)
 			return got.claim, true, nil
 		case !got.found:
 			return pairing.Claim{}, false, nil
@@ -113,7 +112,7 @@ func (s *Store) held(ctx context.Context, c pairing.Claim, set string, args ...a
 		args:  append([]any{c.Payment.Seq, c.Payment.ID, c.Fence}, args...),
 	}, func(rows pgx.Rows) (ok bool, err error) { return ok, rows.Scan(&ok) })
 	if ok && err == nil {
-		s.news.tell(c.Payment.Terminal)
+		s.news.tell(c.Payment.Terminal, false)
 	}
 	return ok, err
 }
@@ -160,7 +159,10 @@ func (s *Store) RequeuePayment(ctx context.Context, c pairing.Claim, delay time.
 		" not_before = now() + $4::bigint * interval '1 microsecond' WHERE "+isHeld+" AND state = 'sending'",
 		micros(delay), note)
 	if err == nil && !ok {
-		err = s.refused(ctx, c, refusal.NotSending)
+		return s.refused(ctx, c, refusal.NotSending)
+	}
+	if err == nil {
+		s.news.tell(c.Payment.Terminal, s.alone())
 	}
 	return err
 }
@@ -169,7 +171,10 @@ func (s *Store) RequeuePayment(ctx context.Context, c pairing.Claim, delay time.
 func (s *Store) ReleaseClaim(ctx context.Context, c pairing.Claim) error {
 	ok, err := s.held(ctx, c, "lease_until = now(), owner = '', fresh = false WHERE "+isHeld)
 	if err == nil && !ok {
-		err = refusal.Fenced(c)
+		return refusal.Fenced(c)
+	}
+	if err == nil {
+		s.news.tell(c.Payment.Terminal, true)
 	}
 	return err
 }
@@ -183,8 +188,8 @@ const finishPayment = "WITH ended AS (UPDATE @payments SET " + endPayment +
 	" WHERE $18::bigint > 0)," +
 	" mine AS (UPDATE @payments p SET state = 'sending', owner = $17, fresh = true, fence = p.fence + 1," +
 	" lease_until = now() + $18::bigint * interval '1 microsecond'" +
-	" FROM head, ended WHERE p.seq = head.seq AND p.state = 'queued' AND p.not_before IS NULL AND p.ended_at IS NULL" +
-	" AND p.provider = ended.provider AND p.serial = ended.serial RETURNING p.*)" +
+	" WHERE p.seq = (SELECT seq FROM head) AND p.state = 'queued' AND (p.provider, p.serial) = (SELECT provider, serial FROM ended)" +
+	" RETURNING p.*)" +
 	" SELECT " + claimColumns + " FROM (SELECT true FROM ended) AS done LEFT JOIN head ON true LEFT JOIN mine ON true"
 
 // FinishPayment writes the result, and claims the next payment if lease is positive.
@@ -202,7 +207,7 @@ func (s *Store) FinishPayment(
 	case !ok:
 		return pairing.Claim{}, false, refusal.Fenced(c)
 	}
-	s.news.tell(c.Payment.Terminal)
+	s.news.tell(c.Payment.Terminal, false)
 	if got.found && !got.ok {
 		// It was withdrawn or moved in between: what comes after it is next. Should this fail, the payment has ended
 		// all the same, and whoever asks for ready terminals finds the rest.

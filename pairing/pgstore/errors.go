@@ -82,6 +82,14 @@ func (s *Store) failed(caller context.Context, err error) error {
 	return pairing.Errorf(kind, err, "%s", text)
 }
 
+// lost returns the error of a write whose end is not known because of err.
+func (s *Store) lost(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("it did not answer within " + s.timeout.String()) // or it would match as if the caller's time had passed
+	}
+	return refusal.Lost(err)
+}
+
 // conflicted reports whether the database undid a transaction because of others, so that it may be tried again.
 func conflicted(err error) bool {
 	switch code(err) {

@@ -2,7 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/internal/batch"
-	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // maxGroup bounds how many writes wait for one another.
@@ -78,7 +76,7 @@ func (g *group) commit(ctx context.Context) {
 			m.Done()
 		}
 	case !undone(err):
-		finish(members, refusal.Lost(err))
+		finish(members, g.store.lost(err))
 	case len(members) == 1 && !conflicted(err) || code(err) == "":
 		finish(members, g.store.failed(ctx, err))
 	default:
@@ -101,12 +99,14 @@ func (g *group) send(ctx context.Context, conn *pgxpool.Conn, members []*batch.M
 	results := conn.SendBatch(ctx, b)
 	for range lock {
 		if _, err := results.Exec(); err != nil {
-			return errors.Join(err, ignore(results.Close()))
+			_ = results.Close() // it says the same
+			return err
 		}
 	}
 	for _, m := range members {
 		if err := read(results, m.Write); err != nil {
-			return errors.Join(err, ignore(results.Close()))
+			_ = results.Close() // it says the same
+			return err
 		}
 	}
 	return results.Close()
@@ -129,12 +129,13 @@ func read(results pgx.BatchResults, w write) error {
 	return rows.Err()
 }
 
-// ignore drops an error that repeats another.
-func ignore(error) error { return nil }
-
 // locks returns the statements that come before those of the members.
 func (g *group) locks(members []*batch.Member[write]) []write {
-	list := []write{{query: "SELECT set_config('lock_timeout', $1::text, true)", args: []any{g.store.lockTimeout()}}}
+	// Without statistics, which a new or quickly grown table doesn't have, PostgreSQL would read tables from end to end.
+	list := []write{{
+		query: "SELECT set_config('lock_timeout', $1::text, true), set_config('enable_seqscan', 'off', true)",
+		args:  []any{g.store.lockTimeout()},
+	}}
 	var systems, accounts, registers []string
 	for _, m := range members {
 		if r := m.Write.register; r != nil {
@@ -168,7 +169,7 @@ func (g *group) alone(ctx context.Context, m *batch.Member[write]) error {
 		case err == nil:
 			return nil
 		case !undone(err):
-			return refusal.Lost(err)
+			return g.store.lost(err)
 		case try == attempts || !conflicted(err):
 			return g.store.failed(ctx, err)
 		}

@@ -21,21 +21,21 @@ type news struct {
 
 	mu      sync.Mutex
 	running bool
-	pending map[pairing.Terminal]struct{}
+	pending map[pairing.Terminal]bool
 	runs    sync.WaitGroup
 }
 
 // maxMessage is how long a message may be; PostgreSQL takes less than 8000 bytes.
-const maxMessage = 7900
+const maxMessage = 7500
 
-// tell has other nodes told, soon.
-func (n *news) tell(t pairing.Terminal) {
+// tell has other nodes told, soon, and whether there may be work for them.
+func (n *news) tell(t pairing.Terminal, work bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.pending == nil {
-		n.pending = map[pairing.Terminal]struct{}{}
+		n.pending = map[pairing.Terminal]bool{}
 	}
-	n.pending[t] = struct{}{}
+	n.pending[t] = n.pending[t] || work
 	if !n.running {
 		n.running = true
 		n.runs.Go(n.run)
@@ -57,7 +57,7 @@ func (n *news) run() {
 			return
 		}
 		n.mu.Unlock()
-		n.send(ctx, messages(changed))
+		n.send(ctx, messages(n.store.id, changed))
 	}
 }
 
@@ -73,36 +73,55 @@ func (n *news) send(ctx context.Context, messages []string) {
 	_ = n.store.pool.SendBatch(ctx, b).Close()
 }
 
-// messages are the texts that say which terminals have changed: lists of provider and serial, as JSON. An empty list
-// says that any may have.
-func messages(changed map[pairing.Terminal]struct{}) (texts []string) {
-	const everything = "[]"
-	if len(changed) > 1000 {
-		return []string{everything}
-	}
-	text := []byte{'['}
-	for t := range changed {
-		next, err := json.Marshal([2]string{t.Provider, t.Serial})
-		if err != nil || len(next) > maxMessage-2 {
-			return []string{everything}
-		}
-		if len(text)+len(next)+2 > maxMessage {
-			texts = append(texts, string(append(text, ']')))
-			text = []byte{'['}
-		}
-		if len(text) > 1 {
-			text = append(text, ',')
-		}
-		text = append(text, next...)
-	}
-	return append(texts, string(append(text, ']')))
+// message says which terminals have changed. None means that any may have.
+type message struct {
+	// From is the store that tells.
+	From string `json:"from"`
+	// Work and News are lists of provider and serial: with and without work for those who hear it.
+	Work [][2]string `json:"work,omitempty"`
+	News [][2]string `json:"news,omitempty"`
 }
+
+// messages are the texts for what has changed.
+func messages(from string, changed map[pairing.Terminal]bool) (texts []string) {
+	m, size := message{From: from}, 0
+	flush := func() {
+		text, err := json.Marshal(m)
+		if err == nil {
+			texts = append(texts, string(text))
+		}
+		m, size = message{From: from}, 0
+	}
+	for t, work := range changed {
+		// Each character may take six in JSON.
+		more := 6*(len(t.Provider)+len(t.Serial)) + 6
+		if more > maxMessage || len(changed) > 1000 {
+			m = message{From: from}
+			flush()
+			return texts[len(texts)-1:]
+		}
+		if size += more; size > maxMessage {
+			flush()
+			size = more
+		}
+		if work {
+			m.Work = append(m.Work, [2]string{t.Provider, t.Serial})
+		} else {
+			m.News = append(m.News, [2]string{t.Provider, t.Serial})
+		}
+	}
+	flush()
+	return texts
+}
+
+// alone reports whether nobody listens here who works on what is queued, and so has been told of it.
+func (s *Store) alone() bool { return s.listeners.Load() == 0 }
 
 // silence is after how long a connection that says nothing is asked whether it is still there.
 const silence = 10 * time.Second
 
-// Notify calls changed for every terminal that this or another node has changed. It has a connection of its own.
-func (s *Store) Notify(ctx context.Context, changed func(pairing.Terminal)) error {
+// Notify calls changed for every terminal that another node has changed. It has a connection of its own.
+func (s *Store) Notify(ctx context.Context, changed func(t pairing.Terminal, work bool)) error {
 	caller := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -125,10 +144,16 @@ func (s *Store) Notify(ctx context.Context, changed func(pairing.Terminal)) erro
 	return s.failed(caller, err)
 }
 
-func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal)) error {
+func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal, bool)) error {
 	start, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(start, s.listen)
+	config := s.listen.Copy()
+	if s.prepare != nil {
+		if err := s.prepare(start, config); err != nil {
+			return err
+		}
+	}
+	conn, err := pgx.ConnectConfig(start, config)
 	if err != nil {
 		return err
 	}
@@ -140,14 +165,16 @@ func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal)) error 
 	if _, err := conn.Exec(start, "LISTEN "+pgx.Identifier{s.channel}.Sanitize()); err != nil {
 		return err
 	}
-	changed(pairing.Terminal{}) // what happened before is not told
+	s.listeners.Add(1)
+	defer s.listeners.Add(-1)
+	changed(pairing.Terminal{}, true) // what happened before is not told
 	for {
 		wait, cancel := context.WithTimeout(ctx, silence)
 		note, err := conn.WaitForNotification(wait)
 		cancel()
 		switch {
 		case err == nil:
-			hear(note.Payload, changed)
+			s.heard(note.Payload, changed)
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 			return err
 		default:
@@ -161,13 +188,21 @@ func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal)) error 
 	}
 }
 
-func hear(message string, changed func(pairing.Terminal)) {
-	var terminals [][2]string
-	if err := json.Unmarshal([]byte(message), &terminals); err != nil || len(terminals) == 0 {
-		changed(pairing.Terminal{})
-		return
+func (s *Store) heard(text string, changed func(pairing.Terminal, bool)) {
+	var m message
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		m = message{} // from a newer program: anything may have changed
 	}
-	for _, t := range terminals {
-		changed(pairing.Terminal{Provider: t[0], Serial: t[1]})
+	if m.From == s.id && s.listeners.Load() == 1 {
+		return // who listens here knows
+	}
+	if len(m.Work)+len(m.News) == 0 {
+		changed(pairing.Terminal{}, true)
+	}
+	for _, t := range m.News {
+		changed(pairing.Terminal{Provider: t[0], Serial: t[1]}, false)
+	}
+	for _, t := range m.Work {
+		changed(pairing.Terminal{Provider: t[0], Serial: t[1]}, true)
 	}
 }

@@ -112,8 +112,8 @@ func (s *Store) MoveRegister(ctx context.Context, r pairing.Register, from, to p
 		return true, err
 	})
 	if moved {
-		s.news.tell(from)
-		s.news.tell(to)
+		s.news.tell(from, s.alone())
+		s.news.tell(to, s.alone())
 	}
 	return err
 }

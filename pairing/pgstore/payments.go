@@ -21,8 +21,9 @@ import (
 const (
 	isOpen  = "ended_at IS NULL"
 	hasTurn = "(lease_until IS NOT NULL OR not_before IS NOT NULL)"
-	// inFlight is the same as a state of sending or sent.
-	inFlight = "lease_until IS NOT NULL"
+	// inFlight says the same as lease_until IS NOT NULL, and doesn't tempt the planner to use payments_turn for a payment
+	// whose seq is given.
+	inFlight = "state IN ('sending', 'sent')"
 )
 
 // The columns of a payment: those that an open one may have, and those that come with its end.
@@ -138,7 +139,7 @@ func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.P
 		return pairing.Payment{}, err
 	}
 	if ok {
-		s.news.tell(p.Terminal)
+		s.news.tell(p.Terminal, s.alone())
 		return p, nil
 	}
 	known, err := s.Payment(ctx, r.ID)
@@ -271,7 +272,7 @@ func (s *Store) WithdrawPayment(ctx context.Context, id, reason string) (pairing
 		return p, err
 	})
 	if err == nil {
-		s.news.tell(p.Terminal)
+		s.news.tell(p.Terminal, s.alone())
 	}
 	return p, err
 }
@@ -296,7 +297,7 @@ func (s *Store) ResolvePayment(ctx context.Context, id string, r pairing.Resolut
 		return p, err
 	})
 	if err == nil {
-		s.news.tell(p.Terminal)
+		s.news.tell(p.Terminal, false)
 	}
 	return p, err
 }
@@ -316,7 +317,7 @@ func (s *Store) MarkPayment(ctx context.Context, id, from, to string) (pairing.P
 		return p, err
 	})
 	if err == nil {
-		s.news.tell(p.Terminal)
+		s.news.tell(p.Terminal, false)
 	}
 	return p, err
 }

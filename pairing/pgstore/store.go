@@ -2,9 +2,11 @@ package pgstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -21,7 +23,8 @@ import (
 // Config says which database to open and how.
 type Config struct {
 	// DSN is where the database is, as a URL (postgres://user@host/database) or as keywords (host=… dbname=…). It may
-	// hold a password, and also settings of the pool and of pgx, such as pool_max_conns. Required unless Pool is set.
+	// hold a password, and also settings of the pool and of pgx, such as pool_max_conns, which defaults to 16. Required
+	// unless Pool is set.
 	DSN tillroute.Secret
 	// Pool is used in place of DSN, and is not closed by the store. It needs at least four connections.
 	Pool *pgxpool.Pool
@@ -42,14 +45,17 @@ type Store struct {
 	pool    *pgxpool.Pool
 	owned   bool // the pool is ours to close
 	listen  *pgx.ConnConfig
-	schema  string // quoted
+	prepare func(context.Context, *pgx.ConnConfig) error // the pool's, for what is needed anew each time
+	schema  string                                       // quoted
 	channel string
 	timeout time.Duration
 	queries sync.Map // those with @, by what is sent
 
-	group   group
-	news    news
-	closing chan struct{}
+	group     group
+	news      news
+	id        string       // tells this store from those of other nodes
+	listeners atomic.Int64 // how many calls of Notify hear
+	closing   chan struct{}
 
 	open   sync.RWMutex // held for reading by each call
 	closed bool
@@ -104,7 +110,7 @@ func configure(c Config) (*Store, error) {
 	}
 	s := &Store{
 		schema: pgx.Identifier{c.Schema}.Sanitize(), channel: "tillroute:" + c.Schema, timeout: c.Timeout,
-		closing: make(chan struct{}),
+		closing: make(chan struct{}), id: rand.Text(),
 	}
 	if len(s.channel) > 63 {
 		s.channel = s.channel[:63]
@@ -133,13 +139,13 @@ func (s *Store) connect(ctx context.Context, c Config) error {
 		}
 		s.owned = true
 	}
-	s.listen = s.pool.Config().ConnConfig.Copy()
+	s.listen, s.prepare = s.pool.Config().ConnConfig.Copy(), s.pool.Config().BeforeConnect
 	if c.ListenDSN != "" {
 		listen, err := pgx.ParseConfig(c.ListenDSN.Reveal())
 		if err != nil {
 			return errors.Join(unreadable("ListenDSN"), s.Close())
 		}
-		s.listen = listen
+		s.listen, s.prepare = listen, nil
 	}
 	s.listen.OnNotification = nil
 	return nil

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 // tx is a transaction of several statements. It is for what is done seldom; see [group] for the rest.
@@ -64,7 +62,7 @@ func attempt[T any](ctx context.Context, s *Store, do func(context.Context, *tx)
 	}
 	if err := raw.Commit(ctx); err != nil {
 		if !undone(err) {
-			err = refusal.Lost(err)
+			err = s.lost(err)
 		}
 		return got, err
 	}

@@ -61,7 +61,7 @@ func (s *Store) ClaimPayment(
 }
 
 const (
-	selectTurn = "SELECT fence, coalesce(lease_until, not_before), " + openColumns +
+	selectTurn = "SELECT fence, coalesce(lease_until, not_before), fresh, " + inFlight + " AND owner = ?, " + openColumns +
 		" FROM payments WHERE provider = ? AND serial = ? AND " + hasTurn
 	// selectNext leaves out what a payment doesn't have before its turn has begun.
 	selectNext = "SELECT fence, " + requestColumns + ", identity, note, mark, accepted_at" +
@@ -71,14 +71,17 @@ const (
 func claim(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease time.Duration) (claimed, error) {
 	got := pairing.Claim{Owner: owner}
 	var notBefore time.Time
+	var fresh, mine bool
 	ok, err := c.one(ctx, func(r *row) {
-		got.Fence = r.int() + 1
+		got.Fence = r.int()
 		notBefore = r.time()
+		fresh = r.bool()
+		mine = r.bool()
 		got.Payment = scanOpen(r)
-	}, selectTurn, t.Provider, t.Serial)
+	}, selectTurn, owner, t.Provider, t.Serial)
 	if err == nil && !ok {
 		ok, err = c.one(ctx, func(r *row) {
-			got.Fence = r.int() + 1
+			got.Fence = r.int()
 			got.Payment = pairing.Payment{Terminal: t, State: pairing.Queued}
 			scanRequest(r, &got.Payment)
 			got.Payment.Identity = r.secret()
@@ -87,14 +90,19 @@ func claim(ctx context.Context, c *conn, t pairing.Terminal, owner string, lease
 			got.Payment.AcceptedAt = r.time()
 		}, selectNext, t.Provider, t.Serial)
 	}
-	if err != nil || !ok || !c.passed(notBefore) {
+	if err != nil || !ok || !mine && !c.passed(notBefore) {
 		return claimed{}, err
 	}
-	if got.Fresh = got.Payment.State == pairing.Queued; got.Fresh {
+	if !mine {
+		got.Fence++
+		fresh = got.Payment.State == pairing.Queued
+	}
+	if got.Payment.State == pairing.Queued {
 		got.Payment.State = pairing.Sending
 	}
-	_, err = c.exec(ctx, "UPDATE payments SET state = ?, owner = ?, fence = ?, lease_until = ?, not_before = NULL WHERE seq = ?",
-		string(got.Payment.State), owner, got.Fence, c.timeAfter(lease), got.Payment.Seq)
+	got.Fresh = fresh && got.Payment.State == pairing.Sending
+	_, err = c.exec(ctx, "UPDATE payments SET state = ?, owner = ?, fresh = ?, fence = ?, lease_until = ?, not_before = NULL WHERE seq = ?",
+		string(got.Payment.State), owner, fresh, got.Fence, c.timeAfter(lease), got.Payment.Seq)
 	return claimed{got, true}, err
 }
 
@@ -173,7 +181,7 @@ func (s *Store) RequeuePayment(ctx context.Context, claim pairing.Claim, delay t
 // ReleaseClaim ends the lease at once.
 func (s *Store) ReleaseClaim(ctx context.Context, claim pairing.Claim) error {
 	return s.group.write(ctx, func(ctx context.Context, c *conn) error {
-		n, err := c.exec(ctx, "UPDATE payments SET lease_until = ? WHERE "+isHeld,
+		n, err := c.exec(ctx, "UPDATE payments SET lease_until = ?, owner = '', fresh = 0 WHERE "+isHeld,
 			c.timeNow(), claim.Payment.Seq, claim.Payment.ID, claim.Fence)
 		if err == nil && n == 0 {
 			err = refusal.Fenced(claim)
