@@ -102,12 +102,57 @@ func requests(ctx context.Context, b *bench, a *answer) error {
 			}
 		}
 	}
+	if err := pipeline(ctx, b, a, first.Values["url"]); err != nil {
+		return err
+	}
 	a.note("The client written by hand stands for `vend/govend`, which the module proxy of this machine doesn't have: `http.Client` with a time limit and " +
 		"net/http's default transport, as it is usually found.")
 	a.note("go-retryablehttp keeps three idle connections for each host unless it is told otherwise: with 64 callers it dials for nearly every call.")
+	a.note("The second table is the limit: what all clients of ours pass through, with next to nothing to decode, and beside it go-retryablehttp alone, with " +
+		"the same transport. What a row of the first table has less than that, reading the answer costs: its fields are checked, and may be of another type.")
 	a.note("What ours has above the floor: the attempt's own time limit, the record of whether a request left (which decides whether a payment may be " +
 		"sent again), limits on the answer's size, the retry loop, and fields that are read whatever the vendor writes into them.")
 	return server.stop()
+}
+
+// pipeline measures what all calls have in common: a request of 1 KB that comes back.
+func pipeline(ctx context.Context, b *bench, a *answer, base string) error {
+	t := a.table(perSecond())
+	t.counts = true
+	body := json.RawMessage(`{"text":"` + strings.Repeat("x", 1000) + `"}`)
+	client, err := rest.New(rest.Config{System: "bench", BaseURL: base})
+	if err != nil {
+		return err
+	}
+	operation := rest.Operation{Name: "Echo", Method: http.MethodPost, Path: "/echo"}
+	floor := &http.Client{Transport: rest.NewTransport(), Timeout: 30 * time.Second}
+	retrying := retryablehttp.NewClient()
+	retrying.Logger, retrying.HTTPClient = nil, &http.Client{Transport: rest.NewTransport(), Timeout: 30 * time.Second}
+	plain := func(client doer) func(context.Context, int) error {
+		return func(ctx context.Context, _ int) error {
+			var got json.RawMessage
+			return exchange(ctx, client, http.MethodPost, base+"/echo", "application/json", body, nil, &got)
+		}
+	}
+	for _, callers := range []int{1, 64} {
+		bare := calls("the floor", callers, plain(floor))
+		what := fmt.Sprintf("1 KB there and back, %d callers", callers)
+		if callers == 1 {
+			what = "1 KB there and back, 1 caller"
+		}
+		for _, our := range []side{
+			calls("the pipeline of ours", callers, func(ctx context.Context, _ int) error {
+				var got json.RawMessage
+				return client.Do(ctx, &operation, rest.Request{Body: body, ContentType: "application/json"}, &got)
+			}),
+			calls("go-retryablehttp, our transport", callers, plain(retries{retrying})),
+		} {
+			if err := b.add(ctx, t, row{what: what}, b.rounds, b.slice(150*time.Millisecond), our, bare); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // retries has go-retryablehttp send requests.
@@ -306,6 +351,11 @@ func vendorChild(ctx context.Context, config childConfig) error {
 			_, _ = w.Write(body)
 		})
 	}
+	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(text) //nolint:gosec // nobody looks at it.
+	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }()
 	defer func() { _ = server.Close() }()
