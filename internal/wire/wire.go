@@ -135,6 +135,9 @@ const (
 // ParseDecimal reads a number as JSON writes it: 8, -8.00, 1e2. It refuses everything else, and numbers that no
 // amount has: 1e400, or hundreds of digits.
 func ParseDecimal(text string) (decimal.Decimal, bool) {
+	if d, ok := parseShort(text); ok {
+		return d, true
+	}
 	mantissa, exponent, scientific := text, "", false
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
 		mantissa, exponent, scientific = text[:i], text[i+1:], true
@@ -154,6 +157,36 @@ func ParseDecimal(text string) (decimal.Decimal, bool) {
 		return decimal.Decimal{}, false
 	}
 	return d, true
+}
+
+// parseShort reads what most amounts are: a number without an exponent that fits 64 bits.
+func parseShort(text string) (decimal.Decimal, bool) {
+	const most = 18 // digits that always fit
+	unsigned := strings.TrimPrefix(text, "-")
+	var coefficient int64
+	count, point := 0, -1
+	for i := range len(unsigned) {
+		switch c := unsigned[i]; {
+		case '0' <= c && c <= '9' && count < most:
+			coefficient = 10*coefficient + int64(c-'0')
+			count++
+		case c == '.' && point < 0 && i > 0:
+			point = i
+		default:
+			return decimal.Decimal{}, false
+		}
+	}
+	if count == 0 || point == len(unsigned)-1 {
+		return decimal.Decimal{}, false
+	}
+	if len(unsigned) < len(text) {
+		coefficient = -coefficient
+	}
+	decimals := 0
+	if point > 0 {
+		decimals = len(unsigned) - point - 1
+	}
+	return decimal.New(coefficient, int32(-decimals)), true //nolint:gosec // 18 at most.
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -77,6 +77,19 @@ func TestDecimal(t *testing.T) {
 	}
 }
 
+func TestParseDecimalKeepsWhatIsWritten(t *testing.T) {
+	for _, text := range []string{
+		"0", "8.00", "-8.00", "24.30000", "0.000000000000000001", "-123456789012345678", "1234567890123456789", "12345678901234567.89",
+		"9007199254740993.01", "99999999999999999999.99",
+	} {
+		d, ok := wire.ParseDecimal(text)
+		require.True(t, ok, text)
+		_, decimals, _ := strings.Cut(text, ".")
+		require.Equal(t, text, d.StringFixed(int32(len(decimals))))
+		require.Equal(t, -len(decimals), int(d.Exponent()), text)
+	}
+}
+
 func TestParseDecimalRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", " ", "-", "+8", " 8", "8 ", ".5", "5.", "8.0.0", "--8", "8-", "1e", "e1", "1e1e1", "1e1.5", "1e400", "1e-400", "1e99999999999999999999",
@@ -102,7 +115,7 @@ func TestObject(t *testing.T) {
 }
 
 func FuzzParseDecimal(f *testing.F) {
-	for _, text := range []string{"8.00", "-0", "1e2", "1e400", "NaN", strings.Repeat("9", 50)} {
+	for _, text := range []string{"8.00", "-0", "1e2", "1e400", "NaN", strings.Repeat("9", 50), "24.30000", "-.5", "5.", "123456789012345678", "1234567890123456789", "1.2.3", "-"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -113,6 +126,7 @@ func FuzzParseDecimal(f *testing.F) {
 		same, err := decimal.NewFromString(text)
 		require.NoError(t, err)
 		require.True(t, d.Equal(same))
+		require.Equal(t, same.Exponent(), d.Exponent(), "the decimals are kept")
 		require.Less(t, len(d.String()), 200)
 	})
 }
