@@ -176,7 +176,7 @@ func parseShort(text string) (decimal.Decimal, bool) {
 			return decimal.Decimal{}, false
 		}
 	}
-	if count == 0 || point == len(unsigned)-1 {
+	if point == len(unsigned)-1 { // also if there is nothing at all
 		return decimal.Decimal{}, false
 	}
 	if len(unsigned) < len(text) {
