@@ -98,6 +98,7 @@ func lookup(ctx context.Context, b *bench, a *answer) error {
 	}
 	defer func() { _ = barePayment.Close() }()
 	const goal, rival = 0.95, "a bare prepared SELECT"
+	const why = "ours gives the state, the outcome and the times their types, and knows when to give up"
 	ways = append(ways,
 		way{"a pairing, SQLite", pairingThrough(sqlite), func(ctx context.Context, n int) error {
 			r := registerOf(n)
@@ -148,7 +149,7 @@ func lookup(ctx context.Context, b *bench, a *answer) error {
 					return do(ctx, (at[caller]+caller)%registers)
 				})
 			}
-			r := row{what: fmt.Sprintf("%s, %d callers", w.what, callers), goal: w.goal}
+			r := row{what: fmt.Sprintf("%s, %d callers", w.what, callers), goal: w.goal, why: why}
 			if callers == 1 {
 				r.what = w.what + ", 1 caller"
 			}

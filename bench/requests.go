@@ -62,7 +62,7 @@ func requests(ctx context.Context, b *bench, a *answer) error {
 	t := a.table(perSecond())
 	t.counts = true
 	const goal = 0.95
-	const why = "see the note below"
+	const why = "see the notes below"
 	slice := b.slice(150 * time.Millisecond)
 	for _, callers := range []int{1, 64} {
 		for i, k := range kinds {
