@@ -124,19 +124,21 @@ func run(ctx context.Context, args []string, stderr io.Writer) (err error) {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
 		r.questions = append(r.questions, a)
+		r.end = []fact{{"load at the end, and how long it took", loadAverage() + ", " + time.Since(began).Round(time.Second).String()}}
+		if b.cluster != nil {
+			r.end = append(r.end, fact{"PostgreSQL", b.cluster.version})
+		}
+		// After each, so that what was found out isn't lost with a run that is broken off.
+		if *out != "-" {
+			if err := r.writeFile(*out); err != nil {
+				return err
+			}
+		}
 	}
-	if b.cluster != nil {
-		r.machine = append(r.machine, fact{"PostgreSQL", b.cluster.version})
-	}
-	r.machine = append(r.machine, fact{"load at the end, and how long it took", loadAverage() + ", " + time.Since(began).Round(time.Second).String()})
 	if *out == "-" {
 		return r.write(os.Stdout)
 	}
-	file, err := os.Create(*out)
-	if err != nil {
-		return err
-	}
-	return errors.Join(r.write(file), file.Close())
+	return nil
 }
 
 // root finds the root of the repository from the folder of this module, or from a folder within it.

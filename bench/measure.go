@@ -47,11 +47,11 @@ func compare(ctx context.Context, rounds int, d time.Duration, ours, theirs side
 			s := [2]side{ours, theirs}[which]
 			runtime.GC()
 			var err error
-			if got[which], err = s.slice(ctx, d); err != nil {
-				return c, fmt.Errorf("%s: %w", s.name, err)
+			if got[which], err = s.slice(ctx, d); err == nil && got[which].Rate <= 0 {
+				err = fmt.Errorf("nothing was done within %s", d)
 			}
-			if got[which].Rate <= 0 {
-				return c, fmt.Errorf("%s did nothing within %s", s.name, d)
+			if err != nil {
+				return c, &failure{s.name, which == 1, err}
 			}
 		}
 		if round >= 0 {
@@ -60,6 +60,17 @@ func compare(ctx context.Context, rounds int, d time.Duration, ours, theirs side
 	}
 	return c, nil
 }
+
+// failure is a side that could not do what it was to do.
+type failure struct {
+	side string
+	// theirs says that it was not ours.
+	theirs bool
+	err    error
+}
+
+func (f *failure) Error() string { return f.side + ": " + f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
 
 // spread is the middle of some figures, and how far they lie apart.
 type spread struct{ median, low, high, least, most float64 }

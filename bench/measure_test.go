@@ -64,7 +64,12 @@ func TestASideThatFailsEndsTheComparison(t *testing.T) {
 	_, err := compare(t.Context(), 1, 0, counted("a", &order, 1), side{"b", func(context.Context, time.Duration) (sample, error) { return sample{}, broken }})
 	require.ErrorIs(t, err, broken)
 	_, err = compare(t.Context(), 1, 0, counted("a", &order, 1), counted("b", &order, 0))
-	require.ErrorContains(t, err, "b did nothing")
+	require.EqualError(t, err, "b: nothing was done within 0s")
+	failed, ok := errors.AsType[*failure](err)
+	require.True(t, ok && failed.theirs)
+	_, err = compare(t.Context(), 1, 0, counted("a", &order, 0), counted("b", &order, 1))
+	failed, ok = errors.AsType[*failure](err)
+	require.True(t, ok && !failed.theirs)
 }
 
 func TestCallsStopAtTheFirstError(t *testing.T) {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,8 +14,8 @@ import (
 
 // report is what a run has found out.
 type report struct {
-	machine   []fact
-	questions []*answer
+	machine, end []fact
+	questions    []*answer
 	// short says that the figures mean nothing.
 	short bool
 }
@@ -80,7 +83,7 @@ func (r *report) write(w io.Writer) error {
 		"of time each,\nand who begins changed with each round. A ratio is ours over theirs, round by round: its median, its quartiles, and its\nleast " +
 		"and most. Where rates are compared more is better, where times are less is.\n\n")
 	b.WriteString("| machine | |\n|---|---|\n")
-	for _, f := range r.machine {
+	for _, f := range slices.Concat(r.machine, r.end) {
 		fmt.Fprintf(&b, "| %s | %s |\n", f.name, f.value)
 	}
 	if !r.short {
@@ -103,6 +106,14 @@ func (r *report) write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (r *report) writeFile(path string) error {
+	file, err := os.Create(path) //nolint:gosec // it is what the user asked for.
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.write(file), file.Close())
 }
 
 // summary lists the goals.
