@@ -11,7 +11,6 @@ import (
 
 	goccy "github.com/goccy/go-json"
 	jsoniter "github.com/json-iterator/go"
-
 	"github.com/tillroute/tillroute/kseries"
 	"github.com/tillroute/tillroute/paysera"
 	"github.com/tillroute/tillroute/pms"

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/pgstore"
@@ -61,7 +60,8 @@ func growth(ctx context.Context, b *bench, a *answer) error {
 		}{
 			{
 				"terminals", pick(b, []int{1, 16, 256, 1024, 4096}, []int{128}),
-				func(level int) dimensions { return dimensions{level, usualBacklog, 0} }, map[int]float64{4096: 0.8},
+				func(level int) dimensions { return dimensions{level, usualBacklog, 0} },
+				map[int]float64{4096: 0.8},
 			},
 			{
 				"payments that wait", pick(b, []int{1000, 10_000, 100_000}, []int{100}),
@@ -69,7 +69,8 @@ func growth(ctx context.Context, b *bench, a *answer) error {
 			},
 			{
 				"payments that are done", pick(b, []int{10_000, 100_000, 1_000_000}, []int{100}),
-				func(level int) dimensions { return dimensions{terminals, usualBacklog, level} }, map[int]float64{1_000_000: 0.9},
+				func(level int) dimensions { return dimensions{terminals, usualBacklog, level} },
+				map[int]float64{1_000_000: 0.9},
 			},
 		} {
 			usual, err := e.world(ctx, dimensions{terminals, usualBacklog, 0})

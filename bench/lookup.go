@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/shopspring/decimal"
-
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/pairing/pgstore"

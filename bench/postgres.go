@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/pgtest"
 )

@@ -343,7 +343,9 @@ func queues(ctx context.Context, b *bench, a *answer) error {
 		best bool
 	}
 	rivals := []rival{
-		{riverTuned, kindRiver, true, true}, {riverUsual, kindRiver, false, false}, {withFsync, kindNATS, false, true},
+		{riverTuned, kindRiver, true, true},
+		{riverUsual, kindRiver, false, false},
+		{withFsync, kindNATS, false, true},
 		{plainTable, kindPlain, false, false},
 	}
 	payments := pick(b, 1500, 64) //nolint:mnd // about a second of work.
