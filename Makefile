@@ -1,5 +1,5 @@
 # Every target runs what its name says; CI runs .ci/run.
-.PHONY: help test race lint fmt tidy bench fuzz gateway cafe tour simulators ci vuln
+.PHONY: help test race lint fmt tidy bench fuzz gateway cafe paytable hotel tour simulators ci vuln
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,12 @@ gateway: ## serve a till, two terminals and the gateway between them
 
 cafe: ## serve a café whose guests pay with the Paysera wallet
 	go run ./examples/cafe
+
+paytable: ## serve a restaurant whose guests pay at the table
+	go run ./examples/paytable
+
+hotel: ## serve a hotel whose rooms a restaurant charges
+	go run ./examples/hotel
 
 tour: ## walk a payment from a register to a terminal and back
 	go run ./examples/tour

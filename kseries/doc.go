@@ -21,6 +21,18 @@
 // A payment that failed is lost to the check and not to the customer, whose card was charged: keep it, and try again with a new
 // reference or have a person look.
 //
+// [Payments] does all that: it takes payments for checks at the terminals that tables are paired with, applies what was approved,
+// follows it until it is known what became of it, and keeps what a person has to see to.
+//
+//	payments, err := kseries.NewPayments(kseries.PaymentsConfig{Client: client, Router: router, EndpointID: endpoint})
+//	go payments.Run(ctx)
+//	…
+//	paid, err := payments.Pay(ctx, kseries.PaymentRequest{
+//		ID: "visit-1001", Register: kseries.RegisterKey(location, "table-12"), AccountIdentifier: check.AccountIdentifier,
+//		Amount: due, Currency: "EUR",
+//	})
+//	fmt.Println(paid.Stage, paid.Reason)
+//
 // # Authentication
 //
 // A merchant consents by OAuth: send them to [OAuth.AuthCodeURL], read where they come back with [OAuth.ParseCallback], turn

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/shopspring/decimal"
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/kseries"
+	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
 )
 
@@ -140,4 +142,41 @@ func ExampleOAuth_AuthCodeURL() {
 	fmt.Println(url, err)
 	// Output:
 	// https://auth.lsk-demo.app/realms/k-series/protocol/openid-connect/auth?client_id=devp-v2-example&redirect_uri=https%3A%2F%2Fpay.example.com%2Fconnected&response_type=code&scope=orders-api+offline_access&state=from-NewState <nil>
+}
+
+func ExamplePayments() {
+	// The restaurant's terminal and point of sale stand in for real ones: the point of sale is silent, and its check tells.
+	store := memstore.New(memstore.Config{})
+	router, err := pairing.New(pairing.Config{Store: store, Drivers: map[string]pairing.Driver{"card": &card{}}})
+	if err != nil {
+		panic(err)
+	}
+	client, err := kseries.New(kseries.Config{AccessToken: "an access token", HTTP: tillroute.HTTPOptions{Transport: newPOS()}})
+	if err != nil {
+		panic(err)
+	}
+	payments, err := kseries.NewPayments(kseries.PaymentsConfig{
+		Client: client, Router: router, EndpointID: "my-endpoint", Method: "OOPAYMENT", CheckInterval: time.Second, Interval: 10 * time.Millisecond,
+	})
+	if err != nil {
+		panic(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { _ = router.Run(ctx) })
+	group.Go(func() { _ = payments.Run(ctx) })
+
+	table := kseries.RegisterKey(45454565682155, "table-12")
+	terminal := pairing.Terminal{Provider: "card", Serial: "1"}
+	if _, err := router.PairTerminal(ctx, pairing.Pairing{Register: table, Terminal: terminal}); err != nil {
+		panic(err)
+	}
+	paid, err := payments.Pay(ctx, kseries.PaymentRequest{
+		ID: "visit-1001", Register: table, AccountIdentifier: "A78094.48",
+		Amount: decimal.RequireFromString("20.00"), Tip: decimal.RequireFromString("2.00"), Currency: "EUR",
+	})
+	fmt.Println(paid.Stage, paid.Amount, paid.Tip, paid.Reason, err)
+	stop()
+	group.Wait()
+	// Output: paid 20 2  <nil>
 }

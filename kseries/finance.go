@@ -3,6 +3,7 @@ package kseries
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strconv"
 
@@ -62,6 +63,32 @@ func (s FinanceService) Businesses(ctx context.Context, page int, opts ...tillro
 		return nil, err
 	}
 	return answer.content.List, answer.check(financeBusinesses)
+}
+
+// Currency returns the ISO 4217 code of what money is counted in at a business location, which checks don't say. It reads the list
+// of businesses: keep the answer. Kind NotFound is a location that is in none of them.
+//
+// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetbusinesses
+func (s FinanceService) Currency(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) (string, error) {
+	for page := 0; ; page++ {
+		list, err := s.Businesses(ctx, page, opts...)
+		if err != nil {
+			return "", err
+		}
+		for _, b := range list {
+			for _, l := range b.Locations {
+				if l.ID == businessLocationID && b.Currency != "" {
+					return b.Currency, nil
+				}
+			}
+		}
+		if len(list) < mostBusinesses {
+			return "", &tillroute.Error{
+				System: System, Operation: "Finance.Currency", Kind: tillroute.KindNotFound, Outcome: tillroute.Failed,
+				Message: fmt.Sprintf("no business that the access token is good for has the business location %d and a currency", businessLocationID),
+			}
+		}
+	}
 }
 
 // PaymentMethods returns the payment methods of a business location.

@@ -1,14 +1,13 @@
 package kseries
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/tillroute/tillroute/internal/delivery"
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
@@ -199,8 +198,7 @@ func (n Notification) key() (string, bool) {
 		key = join(n.Type, n.BusinessLocationID, n.Reference, n.Status, n.AccountIdentifier, n.Reason)
 	}
 	if len(key) > maxKey {
-		hash := sha256.Sum256([]byte(key))
-		key = "sha256:" + hex.EncodeToString(hash[:])
+		key = delivery.Digest([]byte(key))
 	}
 	return key, true
 }

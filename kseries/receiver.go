@@ -1,20 +1,19 @@
 package kseries
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/delivery"
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -48,8 +47,6 @@ type NotificationConfig struct {
 const (
 	defaultTimeout = 4 * time.Second
 	defaultMaxBody = 4 << 20
-	// finishTime bounds writing down what became of a notification.
-	finishTime = 5 * time.Second
 	// comeBack is how many seconds to stay away for, if the vendor asks.
 	comeBack = "10"
 )
@@ -74,23 +71,17 @@ const (
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 func NewNotificationHandler(config NotificationConfig) (http.Handler, error) {
-	if config.Source == "" {
-		config.Source = System
-	}
-	if config.Timeout == 0 {
-		config.Timeout = defaultTimeout
-	}
-	if config.MaxBody == 0 {
-		config.MaxBody = defaultMaxBody
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.Source = cmp.Or(config.Source, System)
+	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
+	config.MaxBody = cmp.Or(config.MaxBody, defaultMaxBody)
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	if wrong := config.problems(); len(wrong) > 0 {
 		return nil, tillroute.Invalid(System, "NewNotificationHandler", "%s", strings.Join(wrong, "; "))
 	}
 	config.Credentials = append([]Credential(nil), config.Credentials...)
-	return http.HandlerFunc((&receiver{config}).serve), nil
+	return http.HandlerFunc((&receiver{config, delivery.NewReceiver(delivery.ReceiverConfig{
+		System: System, Source: config.Source, Word: "notification", Deliveries: config.Deliveries, Timeout: config.Timeout, Logger: config.Logger,
+	})}).serve), nil
 }
 
 func (c *NotificationConfig) problems() problems {
@@ -116,7 +107,10 @@ func (c *NotificationConfig) problems() problems {
 }
 
 // receiver receives notifications.
-type receiver struct{ config NotificationConfig }
+type receiver struct {
+	config     NotificationConfig
+	deliveries *delivery.Receiver
+}
 
 func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
@@ -125,19 +119,19 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !v.known(r) {
-		v.complain(r, errors.New("the credentials are missing or wrong"))
+		v.deliveries.Complain(r.Context(), errors.New("the credentials are missing or wrong"))
 		w.Header().Set("WWW-Authenticate", `Basic realm="notifications", charset="UTF-8"`)
 		http.Error(w, "the credentials are missing or wrong", http.StatusUnauthorized)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.config.MaxBody))
+	body, err := delivery.Body(w, r, v.config.MaxBody)
 	if err != nil {
 		err = fmt.Errorf("the body can't be read: %w", err)
 	} else {
 		err = v.receive(r, body)
 	}
 	if err != nil {
-		v.complain(r, err)
+		v.deliveries.Complain(r.Context(), err)
 		w.Header().Set("Retry-After", comeBack)
 		http.Error(w, "come back later", http.StatusServiceUnavailable)
 		return
@@ -158,67 +152,21 @@ func (v *receiver) known(r *http.Request) bool {
 	return known == 1
 }
 
-func (v *receiver) complain(r *http.Request, err error) {
-	v.warn(r.Context(), "notification not handled", err)
-}
-
-func (v *receiver) warn(ctx context.Context, message string, err error) {
-	v.config.Logger.LogAttrs(ctx, slog.LevelWarn, message,
-		slog.String("system", System), slog.String("source", v.config.Source), slog.Any("error", err))
-}
-
 // receive handles a body that is the vendor's.
 func (v *receiver) receive(r *http.Request, body []byte) error {
 	n, err := ParseNotification(body)
 	if err != nil {
 		return err
 	}
-	// A vendor that hangs up has not taken back what it said.
-	whole := context.WithoutCancel(r.Context())
-	ctx, cancel := context.WithTimeout(whole, v.config.Timeout)
+	d := delivery.Delivery{
+		// The same key with another content is news that must not be lost.
+		Hash: sha256.Sum256(body), News: true,
+		Handle: func(ctx context.Context) error { return v.config.Handle(ctx, n) },
+	}
+	if key, once := n.key(); once {
+		d.Keys = []string{key}
+	}
+	ctx, cancel := delivery.Detach(r.Context(), v.config.Timeout)
 	defer cancel()
-	key, once := n.key()
-	if !once {
-		return v.handle(ctx, n)
-	}
-	begun, err := v.begin(ctx, key, body)
-	if err != nil || begun.Answered {
-		return err
-	}
-	err = v.handle(ctx, n)
-	ctx, cancel = context.WithTimeout(whole, finishTime)
-	defer cancel()
-	if err != nil {
-		// If that fails too the notification is free when its lease ends.
-		if failed := v.config.Deliveries.FailDelivery(ctx, begun); failed != nil {
-			err = fmt.Errorf("%w; and that was not written down: %w", err, failed)
-		}
-		return err
-	}
-	if err := v.config.Deliveries.FinishDelivery(ctx, begun, nil); err != nil {
-		// It was handled, and need not come again. If it does it is handled again.
-		v.warn(ctx, "notification handled, and that was not written down", err)
-	}
-	return nil
-}
-
-// begin claims the notification. The same key with another content is news that must not be lost.
-func (v *receiver) begin(ctx context.Context, key string, body []byte) (pairing.Delivery, error) {
-	// The store's own calls take time too, before and after.
-	lease := v.config.Timeout + 2*finishTime
-	hash := sha256.Sum256(body)
-	begun, err := v.config.Deliveries.BeginDelivery(ctx, v.config.Source, key, hash[:], lease)
-	if errors.Is(err, tillroute.ErrConflict) {
-		begun, err = v.config.Deliveries.BeginDelivery(ctx, v.config.Source, key+"#"+hex.EncodeToString(hash[:]), hash[:], lease)
-	}
-	return begun, err
-}
-
-func (v *receiver) handle(ctx context.Context, n Notification) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("the handler panicked: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return v.config.Handle(ctx, n)
+	return v.deliveries.Receive(ctx, d)
 }

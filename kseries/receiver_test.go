@@ -1,11 +1,9 @@
 package kseries_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,10 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/delivery/deliverytest"
 	"github.com/tillroute/tillroute/kseries"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
@@ -29,9 +27,8 @@ type receiving struct {
 
 	mu      sync.Mutex
 	handled []kseries.Notification
-	// fail is what handling returns, panics is what it panics with.
-	fail   error
-	panics any
+	// fail is what handling returns.
+	fail error
 }
 
 func (v *receiving) got() []kseries.Notification {
@@ -48,9 +45,6 @@ func receive(t *testing.T, deliveries pairing.Deliveries, changes ...func(*kseri
 		Handle: func(_ context.Context, n kseries.Notification) error {
 			v.mu.Lock()
 			defer v.mu.Unlock()
-			if v.panics != nil {
-				panic(v.panics)
-			}
 			if v.fail != nil {
 				return v.fail
 			}
@@ -132,20 +126,8 @@ func TestNotificationsAreToldApart(t *testing.T) {
 	}
 }
 
-// keyed is a store that remembers the keys.
-type keyed struct {
-	*memstore.Store
-
-	keys []string
-}
-
-func (k *keyed) BeginDelivery(ctx context.Context, source, key string, hash []byte, lease time.Duration) (pairing.Delivery, error) {
-	k.keys = append(k.keys, source+" "+key)
-	return k.Store.BeginDelivery(ctx, source, key, hash, lease)
-}
-
 func TestNotificationKeysAreForOperators(t *testing.T) {
-	store := &keyed{Store: memstore.New(memstore.Config{})}
+	store := deliverytest.NewStore()
 	v := receive(t, store)
 	for _, body := range []string{
 		paid, fixture(t, "webhook_payment_failure_account_error.json"), `{"thirdPartyReference":"a/b","status":"SUCCESS"}`,
@@ -154,26 +136,13 @@ func TestNotificationKeysAreForOperators(t *testing.T) {
 	} {
 		require.Equal(t, http.StatusOK, post(v, body).Code)
 	}
-	require.Len(t, store.keys, 6)
+	require.Len(t, store.Keys, 6)
 	require.Equal(t, []string{
 		"kseries PAYMENT/1/REF11/SUCCESS/A1.2/", "kseries PAYMENT/141948669832802/REF12213/FAILURE//Account not found",
 		`kseries /0/"a/b"/SUCCESS//`, `kseries /0/"\x00"/SUCCESS//`,
 		"kseries ITEM/247158188015618/UGG-BB-PUR-06/RESTRICTED/1712223720000000000",
-	}, store.keys[:5])
-	require.Regexp(t, "^kseries sha256:[0-9a-f]{64}$", store.keys[5])
-}
-
-func TestNotificationSourcesAreIndependent(t *testing.T) {
-	store := memstore.New(memstore.Config{})
-	one := receive(t, store)
-	two := receive(t, store, func(c *kseries.NotificationConfig) { c.Source = "kitchen" })
-	three := receive(t, store)
-	for _, v := range []*receiving{one, two, three} {
-		require.Equal(t, http.StatusOK, post(v, paid).Code)
-	}
-	require.Len(t, one.got(), 1)
-	require.Len(t, two.got(), 1)
-	require.Empty(t, three.got())
+	}, store.Keys[:5])
+	require.Regexp(t, "^kseries sha256:[0-9a-f]{64}$", store.Keys[5])
 }
 
 func TestNotificationThatIsNotTheVendors(t *testing.T) {
@@ -215,77 +184,27 @@ func TestBodyOfAStrangerIsNotRead(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, w.Code)
 }
 
-// brokenDeliveries is a store that fails in one of its methods.
-type brokenDeliveries struct {
-	*memstore.Store
-
-	begin, finish, forget error
-}
-
-func (b *brokenDeliveries) BeginDelivery(
-	ctx context.Context, source, key string, hash []byte, lease time.Duration,
-) (pairing.Delivery, error) {
-	if b.begin != nil {
-		return pairing.Delivery{}, b.begin
-	}
-	return b.Store.BeginDelivery(ctx, source, key, hash, lease)
-}
-
-func (b *brokenDeliveries) FinishDelivery(ctx context.Context, d pairing.Delivery, answer []byte) error {
-	if b.finish != nil {
-		return b.finish
-	}
-	return b.Store.FinishDelivery(ctx, d, answer)
-}
-
-func (b *brokenDeliveries) FailDelivery(ctx context.Context, d pairing.Delivery) error {
-	if b.forget != nil {
-		return b.forget
-	}
-	return b.Store.FailDelivery(ctx, d)
-}
-
-func TestFaultsOfOursAskForAnotherDelivery(t *testing.T) {
-	down := pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")
-	for name, fault := range map[string]struct {
-		breaks, mends func(*receiving, *brokenDeliveries)
-	}{
-		"an error": {
-			func(v *receiving, _ *brokenDeliveries) { v.fail = errors.New("not now") }, func(v *receiving, _ *brokenDeliveries) { v.fail = nil },
+func TestDeliveries(t *testing.T) {
+	deliverytest.Run(t, deliverytest.System{
+		Word: "notification", Posted: "REF11", Handled: http.StatusOK, RetryAfter: "10", Timeout: 4 * time.Second,
+		New: func(c deliverytest.Config) (http.Handler, error) {
+			return kseries.NewNotificationHandler(kseries.NotificationConfig{
+				Credentials: []kseries.Credential{{"lightspeed", webhookPassword}},
+				Deliveries:  c.Deliveries, Source: c.Source, Timeout: c.Timeout, Logger: c.Logger,
+				Handle: func(ctx context.Context, _ kseries.Notification) error { return c.Handle(ctx) },
+			})
 		},
-		"a panic": {
-			func(v *receiving, _ *brokenDeliveries) { v.panics = "oh" }, func(v *receiving, _ *brokenDeliveries) { v.panics = nil },
+		Request: func(ctx context.Context) *http.Request {
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/hooks", strings.NewReader(paid))
+			r.SetBasicAuth("lightspeed", webhookPassword.Reveal())
+			return r
 		},
-		"an aborting panic": {
-			func(v *receiving, _ *brokenDeliveries) { v.panics = http.ErrAbortHandler }, func(v *receiving, _ *brokenDeliveries) { v.panics = nil },
-		},
-		"a store that is down": {
-			func(_ *receiving, b *brokenDeliveries) { b.begin = down }, func(_ *receiving, b *brokenDeliveries) { b.begin = nil },
-		},
-		"a store that says conflict whatever the key": {
-			func(_ *receiving, b *brokenDeliveries) { b.begin = pairing.Errorf(tillroute.KindConflict, nil, "odd") },
-			func(_ *receiving, b *brokenDeliveries) { b.begin = nil },
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			store := &brokenDeliveries{Store: memstore.New(memstore.Config{})}
-			v := receive(t, store)
-			fault.breaks(v, store)
-			for range 2 {
-				w := post(v, paid)
-				require.Equal(t, http.StatusServiceUnavailable, w.Code)
-				require.NotEmpty(t, w.Header().Get("Retry-After"))
-			}
-			require.Empty(t, v.got())
-			fault.mends(v, store)
-			require.Equal(t, http.StatusOK, post(v, paid).Code)
-			require.Len(t, v.got(), 1)
-		})
-	}
+	})
 }
 
 func TestTriggersAreHandledThoughTheStoreIsDown(t *testing.T) {
-	store := &brokenDeliveries{Store: memstore.New(memstore.Config{}), begin: pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")}
+	store := deliverytest.NewStore()
+	store.BeginFails(deliverytest.Down())
 	v := receive(t, store)
 	require.Equal(t, http.StatusOK, post(v, fixture(t, "webhook_order_check_was_updated.json")).Code)
 	v.fail = errors.New("not now")
@@ -293,26 +212,17 @@ func TestTriggersAreHandledThoughTheStoreIsDown(t *testing.T) {
 	require.Len(t, v.got(), 1)
 }
 
-func TestNotificationThatWasHandledNeedNotComeAgain(t *testing.T) {
-	var log bytes.Buffer
-	store := &brokenDeliveries{Store: memstore.New(memstore.Config{}), finish: pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")}
-	v := receive(t, store, func(c *kseries.NotificationConfig) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-	require.Equal(t, http.StatusOK, post(v, paid).Code)
-	require.Len(t, v.got(), 1)
-	require.Contains(t, log.String(), "the disk is gone")
-	require.NotContains(t, log.String(), "REF11")
-}
-
-func TestNotificationIsFreeAgainAfterItsLease(t *testing.T) {
+func TestHandlingOfTriggersIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &brokenDeliveries{Store: memstore.New(memstore.Config{}), forget: pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")}
-		v := receive(t, store)
-		v.fail = errors.New("not now")
-		require.Equal(t, http.StatusServiceUnavailable, post(v, paid).Code)
-		v.fail = nil
-		require.Equal(t, http.StatusServiceUnavailable, post(v, paid).Code, "nobody knows that it failed")
-		time.Sleep(time.Minute)
-		require.Equal(t, http.StatusOK, post(v, paid).Code)
+		v := receive(t, memstore.New(memstore.Config{}), func(c *kseries.NotificationConfig) {
+			c.Handle = func(ctx context.Context, _ kseries.Notification) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+		})
+		start := time.Now()
+		require.Equal(t, http.StatusServiceUnavailable, post(v, `{"status":"CHECK_WAS_UPDATED"}`).Code)
+		require.Equal(t, 4*time.Second, time.Since(start))
 	})
 }
 
@@ -330,69 +240,6 @@ func TestNotificationThatCannotBeRead(t *testing.T) {
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-func TestNotificationThatIsBeingHandled(t *testing.T) {
-	begun, proceed := make(chan struct{}), make(chan struct{})
-	v := receive(t, memstore.New(memstore.Config{}), func(c *kseries.NotificationConfig) {
-		c.Handle = func(context.Context, kseries.Notification) error {
-			close(begun)
-			<-proceed
-			return nil
-		}
-	})
-	var first sync.WaitGroup
-	first.Go(func() { assert.Equal(t, http.StatusOK, post(v, paid).Code) })
-	<-begun
-	require.Equal(t, http.StatusServiceUnavailable, post(v, paid).Code, "who says that it is handled must know")
-	close(proceed)
-	first.Wait()
-	require.Equal(t, http.StatusOK, post(v, paid).Code)
-}
-
-func TestNotificationHandlerIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for timeout, want := range map[time.Duration]time.Duration{0: 4 * time.Second, time.Second: time.Second} {
-			v := receive(t, memstore.New(memstore.Config{}), func(c *kseries.NotificationConfig) {
-				c.Timeout = timeout
-				c.Handle = func(ctx context.Context, _ kseries.Notification) error {
-					<-ctx.Done()
-					return ctx.Err()
-				}
-			})
-			for _, body := range []string{paid, `{"status":"CHECK_WAS_UPDATED"}`} {
-				start := time.Now()
-				require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code)
-				require.Equal(t, want, time.Since(start))
-			}
-		}
-		// A handler that is too slow for its context and succeeds all the same has succeeded.
-		slow := receive(t, memstore.New(memstore.Config{}), func(c *kseries.NotificationConfig) {
-			c.Handle = func(context.Context, kseries.Notification) error {
-				time.Sleep(6 * time.Second)
-				return nil
-			}
-		})
-		require.Equal(t, http.StatusOK, post(slow, paid).Code)
-		start := time.Now()
-		require.Equal(t, http.StatusOK, post(slow, paid).Code)
-		require.Zero(t, time.Since(start), "it was written down")
-	})
-}
-
-func TestNotificationIsHandledThoughTheVendorHungUp(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	v := receive(t, memstore.New(memstore.Config{}), func(c *kseries.NotificationConfig) {
-		c.Handle = func(ctx context.Context, _ kseries.Notification) error {
-			cancel()
-			return ctx.Err()
-		}
-	})
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(paid))
-	r.SetBasicAuth("lightspeed", webhookPassword.Reveal())
-	w := httptest.NewRecorder()
-	v.ServeHTTP(w, r)
-	require.Equal(t, http.StatusOK, w.Code)
-}
 
 func TestNotificationHandlerNamesEveryProblem(t *testing.T) {
 	_, err := kseries.NewNotificationHandler(kseries.NotificationConfig{Timeout: -1})

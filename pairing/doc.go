@@ -39,6 +39,12 @@
 // node that stalled past its lease from changing anything afterwards. When a node dies, another takes its payments over
 // once their leases have ended; a node that is started again does the same.
 //
+// # Watching over it
+//
+// [Config.Logger] gets what an operator needs to know, [Config.Observer] hears of every step, and package metrics counts
+// them for Prometheus, with what waits in the store ([Counter]). docs/operations.md of the module is for the person who
+// looks after all this at night.
+//
 // # Errors
 //
 // Errors are [*tillroute.Error] values. The ones to tell apart are [ErrNotPaired], [ErrWrongCode], [ErrCodeExpired],

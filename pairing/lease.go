@@ -57,10 +57,11 @@ func (l *leaseKeeper) run(ctx context.Context, r *Router) {
 		switch err := r.store.RenewClaim(ctx, l.claim, r.config.Lease, note); {
 		case errors.Is(err, ErrFenced):
 			r.log.LogAttrs(ctx, slog.LevelWarn, "another node has taken over", attrs(l.claim.Payment)...)
+			r.observe(ctx, Fenced, l.claim.Payment, 0)
 			l.lost()
 			return
 		case err != nil:
-			r.complain(ctx, "a lease can't be renewed", err)
+			r.complain(ctx, "a lease can't be renewed", err, attrs(l.claim.Payment)...)
 		default:
 			r.hub.changed(l.claim.Payment.Terminal)
 		}

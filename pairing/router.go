@@ -47,9 +47,14 @@ type Config struct {
 	// CodeTries is how many wrong pairing codes an account may type within CodeWindow. Defaults to 10 in 10 min.
 	CodeTries  int
 	CodeWindow time.Duration
-	// Logger gets what an operator needs to know, with the keys payment, terminal, register, owner, transaction and
-	// outcome. It defaults to silence.
+	// Logger gets what an operator needs to know. Messages are fixed texts; what they are about is under the keys payment,
+	// register, terminal, transaction, outcome, reason, by (who resolved it), error, and always owner. It defaults to
+	// silence.
 	Logger *slog.Logger
+	// Observer hears of the steps of payments, after they were written down, so that they can be counted. It is called by
+	// several goroutines, which work on payments: it must return at once, wait for nothing, and not change
+	// Payment.Data. If it panics, that is logged and the payment goes on. Defaults to nobody.
+	Observer func(Event)
 }
 
 // Router accepts payments, keeps them in order for each terminal, and hands each to its terminal at most once. It
@@ -250,6 +255,7 @@ func (r *Router) Withdraw(ctx context.Context, id, reason string) (Payment, erro
 	}
 	if err == nil {
 		r.log.LogAttrs(ctx, slog.LevelInfo, "payment withdrawn", attrs(p)...)
+		r.observe(ctx, Withdrawn, p, 0)
 		r.hub.changed(p.Terminal)
 		r.kick(p.Terminal)
 		return p, nil
@@ -293,6 +299,7 @@ func (r *Router) Resolve(ctx context.Context, id string, resolution Resolution) 
 		return Payment{}, err
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "payment resolved", append(attrs(p), slog.String("by", resolution.By))...)
+	r.observe(ctx, Resolved, p, 0)
 	r.hub.changed(p.Terminal)
 	return p, nil
 }

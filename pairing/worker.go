@@ -151,7 +151,7 @@ func (a *activeSet) leave(t Terminal) bool {
 func (r *Router) work(ctx context.Context, active *activeSet, t Terminal) {
 	for {
 		if err := r.drain(ctx, t); err != nil {
-			r.complain(ctx, "the queue of terminal "+t.String()+" can't be served", err)
+			r.complain(ctx, "the queue of a terminal can't be served", err, slog.String("terminal", t.String()))
 			// The store is in trouble: come back with the next poll rather than at once.
 			pause(ctx, r.config.PollInterval)
 		}
@@ -185,7 +185,7 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 				break
 			}
 			began = time.Now()
-			claim, ok, err = r.finish(ctx, claim, end.result)
+			claim, ok, err = r.finish(ctx, claim, end.result, end.took)
 		}
 		if err != nil {
 			return err
@@ -204,7 +204,7 @@ func (r *Router) claim(ctx context.Context, t Terminal) (Claim, bool, error) {
 		if err == nil || !errors.Is(err, tillroute.ErrOutcomeUnknown) || asking.Err() != nil {
 			return claim, ok, err
 		}
-		r.complain(ctx, "whether a payment was claimed is not known, and asked again", err)
+		r.complain(ctx, "whether a payment was claimed is not known, and asked again", err, slog.String("terminal", t.String()))
 		pause(asking, wait)
 	}
 }
@@ -242,6 +242,8 @@ func (b *begun) has(id string) bool {
 type ending struct {
 	// result is how the payment ended, unless it was left or requeued.
 	result Result
+	// took is how long the terminal had it, if it had it.
+	took time.Duration
 	// left payments are under way, and followed by somebody else or later.
 	left bool
 	// requeued payments were provably not sent.
@@ -254,9 +256,12 @@ func (r *Router) serve(ctx context.Context, claim Claim, began time.Time) (endin
 	lease := r.keepLease(ctx, claim)
 	defer lease.stop()
 	p := claim.Payment
-	if p.State == Sent {
+	if !claim.Fresh {
 		r.log.LogAttrs(ctx, slog.LevelInfo, "payment taken up again", attrs(p)...)
-		return r.follow(ctx, lease, p)
+		r.observe(ctx, TakenUp, p, 0)
+	}
+	if p.State == Sent {
+		return r.follow(ctx, lease, p, p.SentAt)
 	}
 	handle, end, err := r.send(ctx, claim, began)
 	if end != nil || err != nil {
@@ -267,7 +272,9 @@ func (r *Router) serve(ctx context.Context, claim Claim, began time.Time) (endin
 		return ending{left: true}, err
 	}
 	p.State, p.Handle = Sent, handle
-	return r.follow(ctx, lease, p)
+	sent := time.Now()
+	r.observe(ctx, HandedOver, p, sent.Sub(p.AcceptedAt))
+	return r.follow(ctx, lease, p, sent)
 }
 
 // send hands a payment to its terminal, or finds one that may have been handed over, and returns its handle; or how
@@ -301,7 +308,7 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 			}
 			return Handle{}, &ending{result: Result{Outcome: tillroute.Failed, Reason: err.Error()}}, nil
 		}
-		r.complain(ctx, "payment "+p.ID+" may have been sent", err)
+		r.complain(ctx, "whether a payment was sent is not known", err, attrs(p)...)
 		why = "whether the terminal took it is not known: " + reason(err)
 	}
 	// It may have been sent, so it never is again: it is looked up.
@@ -346,8 +353,8 @@ func reason(err error) string {
 	return line
 }
 
-// follow awaits the outcome of a payment whose handle is known.
-func (r *Router) follow(ctx context.Context, lease *leaseKeeper, p Payment) (ending, error) {
+// follow awaits the outcome of a payment whose handle is known, and which its terminal has had since then.
+func (r *Router) follow(ctx context.Context, lease *leaseKeeper, p Payment, since time.Time) (ending, error) {
 	driver := r.drivers[p.Terminal.Provider]
 	result, err := guard(func() (Result, error) { return driver.Await(lease.ctx, p, lease.report) })
 	if lease.ctx.Err() != nil && (err != nil || result.Outcome == tillroute.Unknown) {
@@ -361,14 +368,14 @@ func (r *Router) follow(ctx context.Context, lease *leaseKeeper, p Payment) (end
 	switch {
 	case err != nil:
 		result = Result{Outcome: tillroute.Unknown, Reason: "following it failed: " + reason(err)}
-		r.complain(ctx, "payment "+p.ID+" can't be followed", err)
+		r.complain(ctx, "a payment can't be followed", err, attrs(p)...)
 	case result.Outcome > tillroute.Failed:
 		result.Outcome, result.Reason = tillroute.Unknown, "the driver tells of an outcome that there isn't; "+result.Reason
 	}
 	if result.TransactionID == "" {
 		result.TransactionID = p.Handle.TransactionID
 	}
-	return ending{result: result}, nil
+	return ending{result: result, took: time.Since(since)}, nil
 }
 
 // findTime is how long a provider that can't be reached is asked again for a payment.
@@ -434,18 +441,18 @@ func money(p Payment) string {
 func (r *Router) saveHandle(ctx context.Context, claim Claim, h Handle) (bool, error) {
 	p := claim.Payment
 	p.Handle = h
-	err := r.insist(ctx, func(ctx context.Context) error { return r.store.SavePaymentHandle(ctx, claim, h) })
+	err := r.insist(ctx, p, func(ctx context.Context) error { return r.store.SavePaymentHandle(ctx, claim, h) })
 	if err != nil {
 		r.log.LogAttrs(ctx, slog.LevelError, "the handle of a payment that was sent can't be written down",
 			append(attrs(p), slog.Any("error", err))...)
-		return false, ignoreFenced(err)
+		return false, r.ignoreFenced(ctx, p, err)
 	}
 	r.begun.forget(p.ID) // what is Sent is never fresh
 	to := Terminal{Provider: p.Terminal.Provider, Serial: h.Serial}
 	if h.Serial != "" && to != p.Terminal {
 		if err := r.store.MoveRegister(context.WithoutCancel(ctx), p.Register, p.Terminal, to); err != nil {
 			// Only the order among registers that share the device suffers; the next payment tells again.
-			r.complain(ctx, "register "+p.Register.String()+" can't be moved to "+to.String(), err)
+			r.complain(ctx, "a register can't be moved to the terminal that it turned out to have", err, attrs(p)...)
 		}
 		r.hub.changed(to)
 		r.kick(to)
@@ -455,10 +462,13 @@ func (r *Router) saveHandle(ctx context.Context, claim Claim, h Handle) (bool, e
 }
 
 func (r *Router) requeue(ctx context.Context, claim Claim, delay time.Duration, note string) (ending, error) {
-	err := r.insist(ctx, func(ctx context.Context) error { return r.store.RequeuePayment(ctx, claim, delay, note) })
+	err := r.insist(ctx, claim.Payment, func(ctx context.Context) error { return r.store.RequeuePayment(ctx, claim, delay, note) })
 	r.hub.changed(claim.Payment.Terminal)
 	if errors.Is(err, ErrFenced) {
-		return ending{left: true}, nil
+		return ending{left: true}, r.ignoreFenced(ctx, claim.Payment, err)
+	}
+	if err == nil {
+		r.observe(ctx, Requeued, claim.Payment, 0)
 	}
 	return ending{requeued: true, delay: delay}, err
 }
@@ -466,11 +476,11 @@ func (r *Router) requeue(ctx context.Context, claim Claim, delay time.Duration, 
 func (r *Router) release(ctx context.Context, claim Claim) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
 	defer cancel()
-	return ignoreFenced(r.store.ReleaseClaim(ctx, claim))
+	return r.ignoreFenced(ctx, claim.Payment, r.store.ReleaseClaim(ctx, claim))
 }
 
 // finish writes the outcome and claims the next payment in the same write.
-func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next Claim, ok bool, err error) {
+func (r *Router) finish(ctx context.Context, claim Claim, result Result, took time.Duration) (next Claim, ok bool, err error) {
 	result = clean(result)
 	if result.Outcome == tillroute.Approved && !result.Amount.IsPositive() {
 		result.Amount = claim.Payment.Amount
@@ -480,7 +490,7 @@ func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next C
 		lease = 0
 	}
 	lost := false
-	err = r.insist(ctx, func(ctx context.Context) error {
+	err = r.insist(ctx, claim.Payment, func(ctx context.Context) error {
 		next, ok, err = r.store.FinishPayment(ctx, claim, result, lease)
 		lost = lost || errors.Is(err, tillroute.ErrOutcomeUnknown)
 		return err
@@ -494,14 +504,16 @@ func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next C
 	}
 	if err != nil {
 		r.log.LogAttrs(ctx, slog.LevelError, "the outcome of a payment can't be written down", append(attrs(p), slog.Any("error", err))...)
-		return Claim{}, false, ignoreFenced(err)
+		return Claim{}, false, r.ignoreFenced(ctx, p, err)
 	}
 	r.begun.forget(p.ID)
 	level := slog.LevelInfo
 	if result.Outcome == tillroute.Unknown {
 		level = slog.LevelError
+		p.State = Parked
 	}
 	r.log.LogAttrs(ctx, level, "payment ended", append(attrs(p), slog.String("reason", result.Reason))...)
+	r.observe(ctx, Ended, p, took)
 	r.hub.changed(p.Terminal)
 	return next, ok, nil
 }
@@ -509,7 +521,7 @@ func (r *Router) finish(ctx context.Context, claim Claim, result Result) (next C
 // insist repeats a write that must not be lost while the store is in trouble: until it succeeds, until another
 // node has taken over, or, once the router stops, for one lease more. A write whose outcome is unknown may be
 // repeated, for all of them say the same again; one that was fenced off meanwhile was not ours any more.
-func (r *Router) insist(ctx context.Context, write func(context.Context) error) error {
+func (r *Router) insist(ctx context.Context, p Payment, write func(context.Context) error) error {
 	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
@@ -523,13 +535,15 @@ func (r *Router) insist(ctx context.Context, write func(context.Context) error) 
 			errors.Is(err, tillroute.ErrConflict) || detached.Err() != nil {
 			return err
 		}
-		r.complain(ctx, "a write to the store failed and is repeated", err)
+		r.complain(ctx, "a write to the store failed and is repeated", err, attrs(p)...)
 		pause(detached, wait)
 	}
 }
 
-func ignoreFenced(err error) error {
+// ignoreFenced leaves a payment that another node has taken over to that node.
+func (r *Router) ignoreFenced(ctx context.Context, p Payment, err error) error {
 	if errors.Is(err, ErrFenced) {
+		r.observe(ctx, Fenced, p, 0)
 		return nil
 	}
 	return err
@@ -545,9 +559,9 @@ func guard[T any](call func() (T, error)) (result T, err error) {
 	return call()
 }
 
-func (r *Router) complain(ctx context.Context, what string, err error) {
+func (r *Router) complain(ctx context.Context, what string, err error, about ...slog.Attr) {
 	if err != nil && ctx.Err() == nil {
-		r.log.LogAttrs(ctx, slog.LevelWarn, what, slog.Any("error", err))
+		r.log.LogAttrs(ctx, slog.LevelWarn, what, append(about, slog.Any("error", err))...)
 	}
 }
 

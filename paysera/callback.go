@@ -1,12 +1,12 @@
 package paysera
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/delivery"
 	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/pairing"
 )
@@ -108,8 +108,6 @@ type CallbackConfig struct {
 const (
 	defaultCallbackTimeout = 5 * time.Second
 	defaultCallbackBody    = 1 << 20
-	// finishTime bounds writing down what became of a delivery.
-	finishTime = 5 * time.Second
 	// keyPause is how long the public key isn't asked for again: anybody can post what doesn't match. failPause is the same
 	// after it could not be had.
 	keyPause  = time.Minute
@@ -127,18 +125,10 @@ const (
 //
 // API reference: https://developers.paysera.com/en/wallet/payment/callbacks
 func NewCallbackHandler(config CallbackConfig) (http.Handler, error) {
-	if config.Source == "" {
-		config.Source = System
-	}
-	if config.Timeout == 0 {
-		config.Timeout = defaultCallbackTimeout
-	}
-	if config.MaxBody == 0 {
-		config.MaxBody = defaultCallbackBody
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.Source = cmp.Or(config.Source, System)
+	config.Timeout = cmp.Or(config.Timeout, defaultCallbackTimeout)
+	config.MaxBody = cmp.Or(config.MaxBody, defaultCallbackBody)
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	var problems []string
 	if config.Key == nil {
 		problems = append(problems, "Key is missing")
@@ -155,12 +145,15 @@ func NewCallbackHandler(config CallbackConfig) (http.Handler, error) {
 	if len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "NewCallbackHandler", "%s", strings.Join(problems, "; "))
 	}
-	return http.HandlerFunc((&receiver{config: config}).serve), nil
+	return http.HandlerFunc((&receiver{config: config, deliveries: delivery.NewReceiver(delivery.ReceiverConfig{
+		System: System, Source: config.Source, Word: "callback", Deliveries: config.Deliveries, Timeout: config.Timeout, Logger: config.Logger,
+	})}).serve), nil
 }
 
 // receiver receives callbacks.
 type receiver struct {
-	config CallbackConfig
+	config     CallbackConfig
+	deliveries *delivery.Receiver
 
 	flights singleflight.Group
 
@@ -182,9 +175,7 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 		v.refuse(w, r, http.StatusBadRequest, err)
 		return
 	}
-	// A vendor that hangs up has not taken back what it said.
-	whole := context.WithoutCancel(r.Context())
-	ctx, cancel := context.WithTimeout(whole, v.config.Timeout)
+	ctx, cancel := delivery.Detach(r.Context(), v.config.Timeout)
 	defer cancel()
 	if err := v.verify(ctx, event, sign); err != nil {
 		status := http.StatusServiceUnavailable
@@ -194,7 +185,7 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 		v.refuse(w, r, status, err)
 		return
 	}
-	if err := v.receive(ctx, whole, event); err != nil {
+	if err := v.receive(ctx, event); err != nil {
 		v.refuse(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
@@ -202,7 +193,7 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (v *receiver) read(w http.ResponseWriter, r *http.Request) (event, sign string, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.config.MaxBody))
+	body, err := delivery.Body(w, r, v.config.MaxBody)
 	if err != nil {
 		return "", "", fmt.Errorf("the body can't be read: %w", err)
 	}
@@ -214,8 +205,7 @@ func (v *receiver) read(w http.ResponseWriter, r *http.Request) (event, sign str
 }
 
 func (v *receiver) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
-	v.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "callback not handled",
-		slog.String("system", System), slog.String("source", v.config.Source), slog.Any("error", err))
+	v.deliveries.Complain(r.Context(), err)
 	http.Error(w, http.StatusText(status), status)
 }
 
@@ -268,50 +258,21 @@ func (v *receiver) fetch(ctx context.Context, old *rsa.PublicKey) (*rsa.PublicKe
 
 // ask gets the key. A panic on this goroutine would end the process.
 func (v *receiver) ask(ctx context.Context) (key *rsa.PublicKey, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("asking for it panicked: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return v.config.Key(ctx)
+	err = delivery.Guard("asking for it", func() (err error) {
+		key, err = v.config.Key(ctx)
+		return err
+	})
+	return key, err
 }
 
 // receive handles an event that is the vendor's.
-func (v *receiver) receive(ctx, whole context.Context, text string) error {
+func (v *receiver) receive(ctx context.Context, text string) error {
 	event, err := ParseEvent(text)
 	if err != nil {
 		return err
 	}
-	hash := sha256.Sum256([]byte(text))
-	key := "sha256:" + hex.EncodeToString(hash[:])
-	// The store's own calls take time too, before and after.
-	begun, err := v.config.Deliveries.BeginDelivery(ctx, v.config.Source, key, hash[:], v.config.Timeout+2*finishTime)
-	if err != nil || begun.Answered {
-		return err
-	}
-	err = v.handle(ctx, event)
-	ctx, cancel := context.WithTimeout(whole, finishTime)
-	defer cancel()
-	if err != nil {
-		// If that fails too the delivery is free when its lease ends.
-		if failed := v.config.Deliveries.FailDelivery(ctx, begun); failed != nil {
-			err = fmt.Errorf("%w; and that was not written down: %w", err, failed)
-		}
-		return err
-	}
-	if err := v.config.Deliveries.FinishDelivery(ctx, begun, nil); err != nil {
-		// It was handled, and need not come again. If it does it is handled again.
-		v.config.Logger.LogAttrs(ctx, slog.LevelWarn, "callback handled, and that was not written down",
-			slog.String("system", System), slog.String("source", v.config.Source), slog.Any("error", err))
-	}
-	return nil
-}
-
-func (v *receiver) handle(ctx context.Context, event Event) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("the handler panicked: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return v.config.Handle(ctx, event)
+	return v.deliveries.Receive(ctx, delivery.Delivery{
+		Keys: []string{delivery.Digest([]byte(text))}, Hash: sha256.Sum256([]byte(text)),
+		Handle: func(ctx context.Context) error { return v.config.Handle(ctx, event) },
+	})
 }

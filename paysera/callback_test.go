@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/delivery/deliverytest"
 	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/paysera"
 )
@@ -145,6 +146,24 @@ func TestAKeyThatCannotBeHadIsNotTheVendorsFault(t *testing.T) {
 			require.Equal(t, http.StatusServiceUnavailable, post(h, reservedEvent, signEvent(t, key, reservedEvent)).Code)
 		})
 	}
+}
+
+func TestDeliveries(t *testing.T) {
+	key := newKey(t)
+	body := url.Values{"event": {reservedEvent}, "sign": {signEvent(t, key, reservedEvent)}}.Encode()
+	deliverytest.Run(t, deliverytest.System{
+		Word: "callback", Posted: "pDAlAZ3z", Handled: http.StatusOK, Timeout: 5 * time.Second,
+		New: func(c deliverytest.Config) (http.Handler, error) {
+			return paysera.NewCallbackHandler(paysera.CallbackConfig{
+				Key:        func(context.Context) (*rsa.PublicKey, error) { return &key.PublicKey, nil },
+				Deliveries: c.Deliveries, Source: c.Source, Timeout: c.Timeout, Logger: c.Logger,
+				Handle: func(ctx context.Context, _ paysera.Event) error { return c.Handle(ctx) },
+			})
+		},
+		Request: func(ctx context.Context) *http.Request {
+			return httptest.NewRequestWithContext(ctx, http.MethodPost, "/callback", strings.NewReader(body))
+		},
+	})
 }
 
 func TestVerifyCallbackNeedsAKey(t *testing.T) {

@@ -10,13 +10,12 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute/internal/benchtest"
 	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
@@ -61,7 +60,7 @@ func BenchmarkHandler(b *testing.B) {
 				b.Cleanup(theirs.Close)
 				client := &http.Client{Transport: rest.NewTransport()}
 				b.Cleanup(client.CloseIdleConnections)
-				compare(b, callers, poster(b, client, ours.URL), poster(b, client, theirs.URL))
+				benchtest.Compare(b, callers, poster(b, client, ours.URL), poster(b, client, theirs.URL))
 			})
 		}
 	}
@@ -94,46 +93,6 @@ func poster(b *testing.B, client *http.Client, url string) func() error {
 		}
 		return nil
 	}
-}
-
-func compare(b *testing.B, callers int, ours, theirs func() error) {
-	b.Helper()
-	rate(b, callers, ours)
-	rate(b, callers, theirs)
-	var ratios, rates []float64
-	for b.Loop() {
-		our := rate(b, callers, ours)
-		their := rate(b, callers, theirs)
-		rates, ratios = append(rates, our), append(ratios, our/their)
-	}
-	slices.Sort(ratios)
-	slices.Sort(rates)
-	b.ReportMetric(ratios[len(ratios)/2], "ratio")
-	b.ReportMetric(rates[len(rates)/2], "ours/s")
-	b.ReportMetric(0, "ns/op")
-}
-
-func rate(b *testing.B, callers int, call func() error) float64 {
-	b.Helper()
-	const slice = 150 * time.Millisecond
-	ctx, cancel := context.WithTimeout(b.Context(), slice)
-	defer cancel()
-	var done atomic.Int64
-	var group sync.WaitGroup
-	start := time.Now()
-	for range callers {
-		group.Go(func() {
-			for ctx.Err() == nil {
-				if err := call(); err != nil {
-					b.Error(err)
-					return
-				}
-				done.Add(1)
-			}
-		})
-	}
-	group.Wait()
-	return float64(done.Load()) / time.Since(start).Seconds()
 }
 
 // BenchmarkParse reads the vendor's example.

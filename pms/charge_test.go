@@ -208,6 +208,21 @@ func parse(t *testing.T, c *pmstest.Charge) pms.Charge {
 	return parsed
 }
 
+func TestNumbersAreReadAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"0", "-0", "0.0", "7", "-7", "10.0", "-12.50", "1.0770", "0.00000000000000001", "-0.05", "12345678901234567", "123456789012345678",
+		"-123456789012345678", "1234567890123456789", "9223372036854775808", "12345678901234567.8", "1e2", "-1.5E-3", "123456789012345678901234567890.12",
+	} {
+		c, err := pms.ParseCharge([]byte(`{"covers":` + text + `}`))
+		require.NoError(t, err, text)
+		want := decimal.RequireFromString(text)
+		require.True(t, c.Covers.Valid, text)
+		require.Equal(t, want.Coefficient().String(), c.Covers.Decimal.Coefficient().String(), text)
+		require.Equal(t, want.Exponent(), c.Covers.Decimal.Exponent(), text)
+	}
+}
+
 func TestPostings(t *testing.T) {
 	payment := func(code, amount, gratuity, reservation any) map[string]any {
 		return map[string]any{"methodCode": code, "amount": amount, "gratuity": gratuity, "reservationId": reservation}

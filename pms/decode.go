@@ -1,6 +1,7 @@
 package pms
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -267,6 +268,9 @@ func (n *number) UnmarshalJSON(data []byte) error {
 	switch data[0] {
 	case 'n':
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		if n.value, n.valid = short(data); n.valid {
+			return nil
+		}
 		if n.value, n.valid = wire.ParseDecimal(string(data)); !n.valid {
 			n.problem = "is a number that is too long"
 		}
@@ -274,6 +278,32 @@ func (n *number) UnmarshalJSON(data []byte) error {
 		n.problem = "is " + typeOf(data) + ", where a number is documented"
 	}
 	return nil
+}
+
+// short is wire.ParseDecimal for the numbers that bills have, without making a text of them. Anything else is false.
+func short(data []byte) (decimal.Decimal, bool) {
+	const digits = 18 // an int64 has room for them
+	var value int64
+	whole, negative := bytes.CutPrefix(data, []byte("-"))
+	point := len(whole)
+	for i, b := range whole {
+		switch {
+		case '0' <= b && b <= '9':
+			value = value*10 + int64(b-'0')
+		case b == '.' && point == len(whole):
+			point = i
+		default:
+			return decimal.Decimal{}, false
+		}
+		if i > digits-1 {
+			return decimal.Decimal{}, false
+		}
+	}
+	if negative {
+		value = -value
+	}
+	decimals := max(len(whole)-point-1, 0)
+	return decimal.New(value, int32(-decimals)), true //nolint:gosec // there are few digits.
 }
 
 // id is a JSON number or string, as a text.
@@ -308,11 +338,12 @@ type moment time.Time
 
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (m *moment) UnmarshalJSON(data []byte) error {
-	text := scalar(data)
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
+	var t time.Time
+	if data[0] == '"' && t.UnmarshalText(data[1:len(data)-1]) == nil {
 		*m = moment(t.UTC())
 		return nil
 	}
+	text := scalar(data)
 	const milliseconds = 100_000_000_000 // in seconds that is the year 5138
 	n, err := strconv.ParseUint(text, 10, 48)
 	switch {

@@ -1,18 +1,18 @@
 package pms
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/delivery"
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -81,22 +81,16 @@ const (
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 func NewHandler(config Config) (http.Handler, error) {
-	if config.Source == "" {
-		config.Source = System
-	}
-	if config.Timeout == 0 {
-		config.Timeout = defaultTimeout
-	}
-	if config.MaxBody == 0 {
-		config.MaxBody = defaultMaxBody
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.Source = cmp.Or(config.Source, System)
+	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
+	config.MaxBody = cmp.Or(config.MaxBody, defaultMaxBody)
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	if problems := config.problems(); len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "NewHandler", "%s", strings.Join(problems, "; "))
 	}
-	h := &handler{config: config, keys: hashKeys(config.Keys)}
+	h := &handler{config: config, keys: hashKeys(config.Keys), deliveries: delivery.New(delivery.Config{
+		Deliveries: config.Deliveries, Source: config.Source, Lease: 2*config.Timeout + abandoned, FinishTime: finishTime,
+	})}
 	h.config.Keys = nil
 	return http.HandlerFunc(h.serve), nil
 }
@@ -125,9 +119,9 @@ func (c *Config) problems() []string {
 
 // handler receives charges and searches.
 type handler struct {
-	config  Config
-	keys    keys
-	running running
+	config     Config
+	keys       keys
+	deliveries *delivery.Keeper
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
@@ -208,18 +202,9 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return nil, &Refusal{Message: "Compressed postings are not understood", Status: http.StatusUnsupportedMediaType}
 	}
-	limited := http.MaxBytesReader(w, r.Body, h.config.MaxBody)
-	if r.ContentLength < 0 || r.ContentLength > sensible {
-		body, err := io.ReadAll(limited)
-		return body, unread(err)
-	}
-	body := make([]byte, r.ContentLength)
-	_, err := io.ReadFull(limited, body)
+	body, err := delivery.Body(w, r, h.config.MaxBody)
 	return body, unread(err)
 }
-
-// sensible is the largest length that is believed before the bytes are there.
-const sensible = 64 << 10
 
 func unread(err error) error {
 	if err == nil {
@@ -251,19 +236,9 @@ func idempotencyKey(header http.Header) (string, error) {
 }
 
 // guard calls a backend, and makes an error of a panic.
-func guard(call func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = &panicError{fmt.Sprintf("the backend panicked: %v\n%s", cause, debug.Stack())}
-		}
-	}()
-	return call()
+func guard(call func() error) error {
+	return delivery.Guard("the backend", call)
 }
-
-// panicError is a panic. It wraps nothing: a backend that panics with a refusal has not refused.
-type panicError struct{ text string }
-
-func (e *panicError) Error() string { return e.text }
 
 func (h *handler) log(ctx context.Context, level slog.Level, what string, err error, attrs ...slog.Attr) {
 	if !h.config.Logger.Enabled(ctx, level) {

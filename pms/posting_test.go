@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -319,6 +320,54 @@ func TestStoreThatIsDownForAMomentAfterPosting(t *testing.T) {
 		require.Equal(t, http.StatusOK, h.post(bill).Code)
 		require.Equal(t, 1, h.Calls())
 	})
+}
+
+// forgetful is a store whose answers to the first attempts to finish are lost.
+type forgetful struct {
+	*faulty
+
+	lost atomic.Int32
+}
+
+func (f *forgetful) FinishDelivery(ctx context.Context, d pairing.Delivery, answer []byte) error {
+	if err := f.Store.FinishDelivery(ctx, d, answer); err != nil {
+		return err
+	}
+	f.lost.Add(1)
+	return down()
+}
+
+func TestAnswerOfTheStoreThatIsLostAlarmsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &forgetful{faulty: &faulty{Store: newStore()}}
+		h := newHotel(t, store)
+		bill := pmstest.NewCharge(apiKey)
+		for range 2 {
+			require.Equal(t, http.StatusOK, h.post(bill).Code)
+		}
+		require.Equal(t, 1, h.Calls())
+		require.EqualValues(t, 2, store.lost.Load(), "of the key and of the bill")
+		require.Empty(t, h.log.String(), "it was written down, and posted once")
+	})
+}
+
+func TestStoreThatPanicsAfterPosting(t *testing.T) {
+	for _, name := range []string{"key", "bill"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &faulty{Store: newStore(), finish: func(_ context.Context, d pairing.Delivery) error {
+					if strings.HasPrefix(d.Key, name) {
+						panic("panic-0001")
+					}
+					return nil
+				}}
+				h := newHotel(t, store)
+				require.Equal(t, http.StatusOK, h.post(pmstest.NewCharge(apiKey)).Code, "it was posted")
+				require.Equal(t, 1, strings.Count(h.log.String(), "level=ERROR"))
+				require.Contains(t, h.log.String(), "panic-0001")
+			})
+		})
+	}
 }
 
 func TestNodeThatWasOvertakenSaysSo(t *testing.T) {

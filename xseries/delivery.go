@@ -1,21 +1,20 @@
 package xseries
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/delivery"
 	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/pairing"
 )
@@ -64,8 +63,6 @@ type WebhookConfig struct {
 const (
 	defaultWebhookTimeout = 4 * time.Second
 	defaultWebhookBody    = 4 << 20
-	// finishTime bounds writing down what became of a delivery.
-	finishTime = 5 * time.Second
 	// webhookRetry is how many seconds to stay away for, if the vendor asks.
 	webhookRetry = "10"
 )
@@ -87,23 +84,17 @@ const (
 //
 // API reference: https://x-series-api.lightspeedhq.com/docs/webhooks
 func NewWebhookHandler(config WebhookConfig) (http.Handler, error) {
-	if config.Source == "" {
-		config.Source = System
-	}
-	if config.Timeout == 0 {
-		config.Timeout = defaultWebhookTimeout
-	}
-	if config.MaxBody == 0 {
-		config.MaxBody = defaultWebhookBody
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.Source = cmp.Or(config.Source, System)
+	config.Timeout = cmp.Or(config.Timeout, defaultWebhookTimeout)
+	config.MaxBody = cmp.Or(config.MaxBody, defaultWebhookBody)
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	if problems := config.problems(); len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "NewWebhookHandler", "%s", strings.Join(problems, "; "))
 	}
 	config.Secrets = append([]tillroute.Secret(nil), config.Secrets...)
-	return http.HandlerFunc((&receiver{config}).serve), nil
+	return http.HandlerFunc((&receiver{config, delivery.NewReceiver(delivery.ReceiverConfig{
+		System: System, Source: config.Source, Word: "webhook", Deliveries: config.Deliveries, Timeout: config.Timeout, Logger: config.Logger,
+	})}).serve), nil
 }
 
 func (c *WebhookConfig) problems() []string {
@@ -126,7 +117,10 @@ func (c *WebhookConfig) problems() []string {
 }
 
 // receiver receives webhooks.
-type receiver struct{ config WebhookConfig }
+type receiver struct {
+	config     WebhookConfig
+	deliveries *delivery.Receiver
+}
 
 func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
@@ -134,13 +128,13 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "webhooks are posted", http.StatusMethodNotAllowed)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.config.MaxBody))
+	body, err := delivery.Body(w, r, v.config.MaxBody)
 	if err != nil {
 		v.later(w, r, fmt.Errorf("the body can't be read: %w", err))
 		return
 	}
 	if err := VerifySignature(r.Header, body, v.config.Scheme, v.config.Secrets...); err != nil {
-		v.complain(r, err)
+		v.deliveries.Complain(r.Context(), err)
 		http.Error(w, "the signature is not valid", http.StatusUnauthorized)
 		return
 	}
@@ -153,14 +147,9 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 
 // later has the vendor deliver again.
 func (v *receiver) later(w http.ResponseWriter, r *http.Request, err error) {
-	v.complain(r, err)
+	v.deliveries.Complain(r.Context(), err)
 	w.Header().Set("Retry-After", webhookRetry)
 	http.Error(w, "come back later", http.StatusServiceUnavailable)
-}
-
-func (v *receiver) complain(r *http.Request, err error) {
-	v.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "webhook not handled",
-		slog.String("system", System), slog.String("source", v.config.Source), slog.Any("error", err))
 }
 
 // receive handles a body that is the vendor's.
@@ -169,43 +158,13 @@ func (v *receiver) receive(r *http.Request, body []byte) error {
 	if err != nil {
 		return err
 	}
-	// A store that hangs up has not taken back what it said.
-	whole := context.WithoutCancel(r.Context())
-	ctx, cancel := context.WithTimeout(whole, v.config.Timeout)
+	ctx, cancel := delivery.Detach(r.Context(), v.config.Timeout)
 	defer cancel()
-	begun, err := v.begin(ctx, d)
-	if err != nil || begun.Answered {
-		return err
-	}
-	err = v.handle(ctx, d)
-	ctx, cancel = context.WithTimeout(whole, finishTime)
-	defer cancel()
-	if err != nil {
-		// If that fails too the delivery is free when its lease ends.
-		if failed := v.config.Deliveries.FailDelivery(ctx, begun); failed != nil {
-			err = fmt.Errorf("%w; and that was not written down: %w", err, failed)
-		}
-		return err
-	}
-	if err := v.config.Deliveries.FinishDelivery(ctx, begun, nil); err != nil {
-		// It was handled, and need not come again. If it does it is handled again.
-		v.config.Logger.LogAttrs(ctx, slog.LevelWarn, "webhook handled, and that was not written down",
-			slog.String("system", System), slog.String("source", v.config.Source), slog.Any("error", err))
-	}
-	return nil
-}
-
-// begin claims the delivery. The same version with another content is news that must not be lost.
-func (v *receiver) begin(ctx context.Context, d Delivery) (pairing.Delivery, error) {
-	// The store's own calls take time too, before and after.
-	lease := v.config.Timeout + 2*finishTime
-	hash := sha256.Sum256(d.Payload)
-	key := d.key()
-	begun, err := v.config.Deliveries.BeginDelivery(ctx, v.config.Source, key, hash[:], lease)
-	if errors.Is(err, tillroute.ErrConflict) {
-		begun, err = v.config.Deliveries.BeginDelivery(ctx, v.config.Source, key+"#"+hex.EncodeToString(hash[:]), hash[:], lease)
-	}
-	return begun, err
+	return v.deliveries.Receive(ctx, delivery.Delivery{
+		// The same version with another content is news that must not be lost.
+		Keys: []string{d.key()}, Hash: sha256.Sum256(d.Payload), News: true,
+		Handle: func(ctx context.Context) error { return v.config.Handle(ctx, d) },
+	})
 }
 
 // maxKeyPart bounds what becomes part of a key in the store.
@@ -215,19 +174,9 @@ const maxKeyPart = 100
 func (d Delivery) key() string {
 	where := string(d.Type) + "/" + d.DomainPrefix + "/"
 	if d.ID == "" || d.Version == "" || len(where)+len(d.ID)+len(d.Version) > maxKeyPart {
-		hash := sha256.Sum256([]byte(where + string(d.Payload)))
-		return "sha256:" + hex.EncodeToString(hash[:])
+		return delivery.Digest(append([]byte(where), d.Payload...))
 	}
 	return where + d.ID + "@" + d.Version
-}
-
-func (v *receiver) handle(ctx context.Context, d Delivery) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("the handler panicked: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return v.config.Handle(ctx, d)
 }
 
 // parseDelivery reads a body whose signature is good.

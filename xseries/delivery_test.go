@@ -13,13 +13,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/delivery/deliverytest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/xseries"
@@ -31,9 +30,8 @@ type receiving struct {
 
 	mu      sync.Mutex
 	handled []xseries.Delivery
-	// fail is what handling returns, panics is what it panics with.
-	fail   error
-	panics any
+	// fail is what handling returns.
+	fail error
 }
 
 func (v *receiving) got() []xseries.Delivery {
@@ -50,9 +48,6 @@ func receive(t *testing.T, deliveries pairing.Deliveries, changes ...func(*xseri
 		Handle: func(_ context.Context, d xseries.Delivery) error {
 			v.mu.Lock()
 			defer v.mu.Unlock()
-			if v.panics != nil {
-				panic(v.panics)
-			}
 			if v.fail != nil {
 				return v.fail
 			}
@@ -139,20 +134,8 @@ func TestWebhooksAreToldApart(t *testing.T) {
 	}
 }
 
-// keyed is a store that remembers the keys.
-type keyed struct {
-	*memstore.Store
-
-	keys []string
-}
-
-func (k *keyed) BeginDelivery(ctx context.Context, source, key string, hash []byte, lease time.Duration) (pairing.Delivery, error) {
-	k.keys = append(k.keys, source+" "+key)
-	return k.Store.BeginDelivery(ctx, source, key, hash, lease)
-}
-
 func TestWebhookKeysAreForOperators(t *testing.T) {
-	store := &keyed{Store: memstore.New(memstore.Config{})}
+	store := deliverytest.NewStore()
 	v := receive(t, store)
 	for _, body := range []string{
 		form(`{"id":"s1","version":42}`, "type", "sale.update", "domain_prefix", "acme"), form(`{"id":"s1","version":42}`), form(`{"id":"s1"}`),
@@ -160,24 +143,11 @@ func TestWebhookKeysAreForOperators(t *testing.T) {
 	} {
 		require.Equal(t, http.StatusNoContent, post(v, body).Code)
 	}
-	require.Len(t, store.keys, 6)
-	require.Equal(t, []string{"xseries sale.update/acme/s1@42", "xseries //s1@42"}, store.keys[:2])
-	for _, key := range store.keys[2:] {
+	require.Len(t, store.Keys, 6)
+	require.Equal(t, []string{"xseries sale.update/acme/s1@42", "xseries //s1@42"}, store.Keys[:2])
+	for _, key := range store.Keys[2:] {
 		require.Regexp(t, "^xseries sha256:[0-9a-f]{64}$", key)
 	}
-}
-
-func TestWebhookSourcesAreIndependent(t *testing.T) {
-	store := memstore.New(memstore.Config{})
-	one := receive(t, store)
-	two := receive(t, store, func(c *xseries.WebhookConfig) { c.Source = "stock" })
-	three := receive(t, store)
-	for _, v := range []*receiving{one, two, three} {
-		require.Equal(t, http.StatusNoContent, post(v, form(`{"id":"1","version":1}`)).Code)
-	}
-	require.Len(t, one.got(), 1)
-	require.Len(t, two.got(), 1)
-	require.Empty(t, three.got())
 }
 
 func TestWebhookThatIsNotTheVendors(t *testing.T) {
@@ -197,100 +167,28 @@ func TestWebhookThatIsNotTheVendors(t *testing.T) {
 	require.Empty(t, v.got())
 }
 
-// brokenDeliveries is a store that fails in one of its methods.
-type brokenDeliveries struct {
-	*memstore.Store
-
-	begin, finish, forget error
-}
-
-func (b *brokenDeliveries) BeginDelivery(
-	ctx context.Context, source, key string, hash []byte, lease time.Duration,
-) (pairing.Delivery, error) {
-	if b.begin != nil {
-		return pairing.Delivery{}, b.begin
-	}
-	return b.Store.BeginDelivery(ctx, source, key, hash, lease)
-}
-
-func (b *brokenDeliveries) FinishDelivery(ctx context.Context, d pairing.Delivery, answer []byte) error {
-	if b.finish != nil {
-		return b.finish
-	}
-	return b.Store.FinishDelivery(ctx, d, answer)
-}
-
-func (b *brokenDeliveries) FailDelivery(ctx context.Context, d pairing.Delivery) error {
-	if b.forget != nil {
-		return b.forget
-	}
-	return b.Store.FailDelivery(ctx, d)
-}
-
-func TestWebhookFaultsOfOursAreDeliveredAgain(t *testing.T) {
-	down := pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")
-	body := form(`{"id":"1","version":1}`)
-	for name, fault := range map[string]struct {
-		breaks, mends func(*receiving, *brokenDeliveries)
-	}{
-		"an error": {
-			func(v *receiving, _ *brokenDeliveries) { v.fail = errors.New("not now") }, func(v *receiving, _ *brokenDeliveries) { v.fail = nil },
+func TestDeliveries(t *testing.T) {
+	body := form(`{"id":"customer-0001","version":1}`)
+	deliverytest.Run(t, deliverytest.System{
+		Word: "webhook", Posted: "customer-0001", Handled: http.StatusNoContent, RetryAfter: "10", Timeout: 4 * time.Second,
+		New: func(c deliverytest.Config) (http.Handler, error) {
+			return xseries.NewWebhookHandler(xseries.WebhookConfig{
+				Secrets: []tillroute.Secret{vectorSecret}, Deliveries: c.Deliveries, Source: c.Source, Timeout: c.Timeout, Logger: c.Logger,
+				Handle: func(ctx context.Context, _ xseries.Delivery) error { return c.Handle(ctx) },
+			})
 		},
-		"an error that looks like a signature's": {
-			func(v *receiving, _ *brokenDeliveries) { v.fail = xseries.ErrSignature }, func(v *receiving, _ *brokenDeliveries) { v.fail = nil },
+		Request: func(ctx context.Context) *http.Request {
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/hooks", strings.NewReader(body))
+			r.Header = signed(hex.EncodeToString(sum(vectorSecret, body)))
+			return r
 		},
-		"a panic": {
-			func(v *receiving, _ *brokenDeliveries) { v.panics = "oh" }, func(v *receiving, _ *brokenDeliveries) { v.panics = nil },
-		},
-		"an aborting panic": {
-			func(v *receiving, _ *brokenDeliveries) { v.panics = http.ErrAbortHandler }, func(v *receiving, _ *brokenDeliveries) { v.panics = nil },
-		},
-		"a store that is down": {
-			func(_ *receiving, b *brokenDeliveries) { b.begin = down }, func(_ *receiving, b *brokenDeliveries) { b.begin = nil },
-		},
-		"a store that says conflict whatever the key": {
-			func(_ *receiving, b *brokenDeliveries) { b.begin = pairing.Errorf(tillroute.KindConflict, nil, "odd") },
-			func(_ *receiving, b *brokenDeliveries) { b.begin = nil },
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			store := &brokenDeliveries{Store: memstore.New(memstore.Config{})}
-			v := receive(t, store)
-			fault.breaks(v, store)
-			for range 2 {
-				w := post(v, body)
-				require.Equal(t, http.StatusServiceUnavailable, w.Code)
-				require.NotEmpty(t, w.Header().Get("Retry-After"))
-			}
-			require.Empty(t, v.got())
-			fault.mends(v, store)
-			require.Equal(t, http.StatusNoContent, post(v, body).Code)
-			require.Len(t, v.got(), 1)
-		})
-	}
-}
-
-func TestWebhookThatWasHandledNeedNotComeAgain(t *testing.T) {
-	var log bytes.Buffer
-	store := &brokenDeliveries{Store: memstore.New(memstore.Config{}), finish: pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")}
-	v := receive(t, store, func(c *xseries.WebhookConfig) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-	require.Equal(t, http.StatusNoContent, post(v, form(`{"id":"1","version":1}`)).Code)
-	require.Len(t, v.got(), 1)
-	require.Contains(t, log.String(), "the disk is gone")
-}
-
-func TestWebhookIsFreeAgainAfterItsLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &brokenDeliveries{Store: memstore.New(memstore.Config{}), forget: pairing.Errorf(tillroute.KindUnavailable, nil, "the disk is gone")}
-		v := receive(t, store)
-		v.fail = errors.New("not now")
-		body := form(`{"id":"1","version":1}`)
-		require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code)
-		v.fail = nil
-		require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code, "nobody knows that it failed")
-		time.Sleep(time.Minute)
-		require.Equal(t, http.StatusNoContent, post(v, body).Code)
 	})
+}
+
+func TestWebhookWhoseHandlerSaysSomethingOfSignatures(t *testing.T) {
+	v := receive(t, memstore.New(memstore.Config{}))
+	v.fail = xseries.ErrSignature
+	require.Equal(t, http.StatusServiceUnavailable, post(v, form(`{"id":"1","version":1}`)).Code)
 }
 
 func TestWebhookThatCannotBeReadIsDeliveredAgain(t *testing.T) {
@@ -309,70 +207,6 @@ func TestWebhookThatCannotBeReadIsDeliveredAgain(t *testing.T) {
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-func TestWebhookThatIsBeingHandledIsDeliveredAgain(t *testing.T) {
-	begun, proceed := make(chan struct{}), make(chan struct{})
-	v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
-		c.Handle = func(context.Context, xseries.Delivery) error {
-			close(begun)
-			<-proceed
-			return nil
-		}
-	})
-	body := form(`{"id":"1","version":1}`)
-	var first sync.WaitGroup
-	first.Go(func() { assert.Equal(t, http.StatusNoContent, post(v, body).Code) })
-	<-begun
-	require.Equal(t, http.StatusServiceUnavailable, post(v, body).Code, "who says that it is handled must know")
-	close(proceed)
-	first.Wait()
-	require.Equal(t, http.StatusNoContent, post(v, body).Code)
-}
-
-func TestWebhookHandlerIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for timeout, want := range map[time.Duration]time.Duration{0: 4 * time.Second, time.Second: time.Second} {
-			v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
-				c.Timeout = timeout
-				c.Handle = func(ctx context.Context, _ xseries.Delivery) error {
-					<-ctx.Done()
-					return ctx.Err()
-				}
-			})
-			start := time.Now()
-			require.Equal(t, http.StatusServiceUnavailable, post(v, form(`{"id":"1","version":1}`)).Code)
-			require.Equal(t, want, time.Since(start))
-		}
-		// A handler that is too slow for its context and succeeds all the same has succeeded.
-		slow := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
-			c.Handle = func(context.Context, xseries.Delivery) error {
-				time.Sleep(6 * time.Second)
-				return nil
-			}
-		})
-		body := form(`{"id":"1","version":1}`)
-		require.Equal(t, http.StatusNoContent, post(slow, body).Code)
-		start := time.Now()
-		require.Equal(t, http.StatusNoContent, post(slow, body).Code)
-		require.Zero(t, time.Since(start), "it was written down")
-	})
-}
-
-func TestWebhookIsHandledThoughTheStoreHungUp(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	v := receive(t, memstore.New(memstore.Config{}), func(c *xseries.WebhookConfig) {
-		c.Handle = func(ctx context.Context, _ xseries.Delivery) error {
-			cancel()
-			return ctx.Err()
-		}
-	})
-	body := form(`{"id":"1","version":1}`)
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(body))
-	r.Header = signed(hex.EncodeToString(sum(vectorSecret, body)))
-	w := httptest.NewRecorder()
-	v.ServeHTTP(w, r)
-	require.Equal(t, http.StatusNoContent, w.Code)
-}
 
 func TestWebhookHandlerNamesEveryProblem(t *testing.T) {
 	_, err := xseries.NewWebhookHandler(xseries.WebhookConfig{Timeout: -1, Scheme: xseries.SignatureScheme{Part: 7}})

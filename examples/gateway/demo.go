@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
-	"github.com/tillroute/tillroute/pairing/sqlitestore"
+	"github.com/tillroute/tillroute/pairing/metrics"
 	"github.com/tillroute/tillroute/smartconnect"
 	"github.com/tillroute/tillroute/xseries"
 	"github.com/tillroute/tillroute/xseries/gateway"
@@ -35,46 +36,58 @@ const (
 
 // demo is the gateway, and the simulated world around it.
 type demo struct {
-	url     string // of the page with the till and the terminals
-	world   *testserver.Systems
+	url     string              // of the page with the till and the terminals
+	world   *testserver.Systems // nil in one that has joined another's
 	gateway *gateway.Handler
 	router  *pairing.Router
+	counts  *metrics.Collector
 
-	store  pairing.Store
-	server *http.Server
-	group  sync.WaitGroup
-	failed chan error
-	end    context.CancelFunc
+	store   pairing.Store
+	server  *http.Server
+	metrics *http.Server // nil without -metrics
+	group   sync.WaitGroup
+	failed  chan error
+	end     context.CancelFunc
+}
+
+// options are what the flags say.
+type options struct {
+	addr     string
+	database database
+	metrics  string
+	join     string
 }
 
 // start opens the database and starts everything. What runs ends with stop.
-func start(ctx context.Context, addr, db string, stderr io.Writer) (*demo, error) {
-	pageAt, gatewayAt, err := listen(ctx, addr)
+func start(ctx context.Context, o options, stderr io.Writer) (*demo, error) {
+	pageAt, gatewayAt, err := listen(ctx, o.addr)
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{url: "http://" + pageAt.Addr().String() + "/", failed: make(chan error, 3)} //nolint:mnd // one for each that runs.
+	d := &demo{url: "http://" + pageAt.Addr().String() + "/", failed: make(chan error, 4)} //nolint:mnd // one for each that runs.
 	fail := func(err error) (*demo, error) {
 		_, _ = pageAt.Close(), gatewayAt.Close()
 		return nil, err
 	}
-	d.world = testserver.New(testserver.Options{
-		PublicURL:    "http://" + pageAt.Addr().String(),
-		StateFile:    strings.TrimSuffix(db, ".db") + ".simulated.json",
-		SmartConnect: testserver.SmartConnectOptions{MinPoll: pollInterval / 2}, //nolint:mnd // half is far enough off.
-	})
-	if err := d.world.Load(); err != nil {
+	at, err := d.imagine(ctx, o)
+	if err != nil {
 		return fail(err)
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	if d.store, err = sqlitestore.Open(ctx, sqlitestore.Config{Path: db}); err != nil {
+	if d.store, err = o.database.open(ctx); err != nil {
 		return fail(err)
 	}
-	if err := d.build("http://"+gatewayAt.Addr().String()+"/xseries", logger); err != nil {
+	if err := d.build(at, "http://"+gatewayAt.Addr().String()+"/xseries", logger); err != nil {
+		_ = d.store.Close()
+		return fail(err)
+	}
+	metricsAt, err := d.listenMetrics(ctx, o.metrics)
+	if err != nil {
 		_ = d.store.Close()
 		return fail(err)
 	}
 	d.run(ctx, pageAt, gatewayAt)
+	d.runMetrics(metricsAt)
 	return d, nil
 }
 
@@ -99,9 +112,44 @@ func listen(ctx context.Context, addr string) (pageAt, gatewayAt net.Listener, e
 	return pageAt, gatewayAt, nil
 }
 
+// imagine makes the simulated world, or joins another's, and returns what is in it.
+func (d *demo) imagine(ctx context.Context, o options) (at testserver.Description, err error) {
+	if o.join != "" {
+		d.url = strings.TrimRight(o.join, "/") + "/"
+		return join(ctx, d.url)
+	}
+	d.world = testserver.New(testserver.Options{
+		PublicURL:    strings.TrimRight(d.url, "/"),
+		StateFile:    strings.TrimSuffix(o.database.file, ".db") + ".simulated.json",
+		SmartConnect: testserver.SmartConnectOptions{MinPoll: pollInterval / 2}, //nolint:mnd // half is far enough off.
+	})
+	if err := d.world.Load(); err != nil {
+		return at, err
+	}
+	return d.world.Describe(), nil
+}
+
+// join asks the program at a page's address for its simulated world.
+func join(ctx context.Context, page string) (at testserver.Description, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page+"_sim", nil)
+	if err != nil {
+		return at, fmt.Errorf("-join %q is not the address of a page: %w", page, err)
+	}
+	response, err := new(http.Client).Do(request)
+	if err != nil {
+		return at, fmt.Errorf("there is no gateway to join at %s: %w", page, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := json.NewDecoder(response.Body).Decode(&at); err != nil || at.SmartConnect.BaseURL == "" {
+		return at, fmt.Errorf("there is no gateway to join at %s: it answers %s", page, response.Status)
+	}
+	return at, nil
+}
+
 // build makes what a payment company would run, from the public packages alone.
-func (d *demo) build(address string, logger *slog.Logger) error {
-	at := d.world.Describe()
+func (d *demo) build(at testserver.Description, address string, logger *slog.Logger) error {
 	terminals, err := smartconnect.New(smartconnect.Config{
 		BusinessName: "John Doe's Coffee Shop",
 		VendorName:   "Tillroute",
@@ -112,12 +160,16 @@ func (d *demo) build(address string, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := d.count(); err != nil {
+		return err
+	}
 	d.router, err = pairing.New(pairing.Config{
 		Store:     d.store,
 		Drivers:   map[string]pairing.Driver{smartconnect.Provider: smartconnect.NewDriver(terminals)},
 		Lease:     lease,
 		BusyDelay: time.Second,
 		Logger:    logger,
+		Observer:  d.counts.Observe,
 	})
 	if err != nil {
 		return err
@@ -144,6 +196,9 @@ func (d *demo) build(address string, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if d.world == nil {
+		return nil
+	}
 	d.world.XSeries.SetGatewayURL(d.gateway.GatewayURL())
 	d.world.SetLinks("Tillroute: a till and its terminals", testserver.Link{Text: "Pair terminals", URL: d.gateway.PairingURL()})
 	return nil
@@ -159,7 +214,11 @@ func (d *demo) run(ctx context.Context, pageAt, gatewayAt net.Listener) {
 	ctx, d.end = context.WithCancel(ctx)
 	d.server = &http.Server{Handler: d.gateway, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	d.server.RegisterOnShutdown(d.gateway.Close)
-	d.group.Go(func() { d.failed <- d.world.Serve(ctx, pageAt) })
+	if d.world == nil {
+		_ = pageAt.Close()
+	} else {
+		d.group.Go(func() { d.failed <- d.world.Serve(ctx, pageAt) })
+	}
 	d.group.Go(func() { d.failed <- d.router.Run(ctx) })
 	d.group.Go(func() { d.failed <- d.server.Serve(gatewayAt) })
 }
@@ -184,6 +243,9 @@ func (d *demo) stop(ctx context.Context) error {
 	err := d.server.Shutdown(grace)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = d.server.Close()
+	}
+	if d.metrics != nil {
+		err = errors.Join(err, d.metrics.Close())
 	}
 	d.end()
 	d.group.Wait()

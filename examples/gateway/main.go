@@ -4,6 +4,15 @@
 //	go run ./examples/gateway
 //
 // prints the address of a page with a till and two terminals. It can be killed at any moment and started again.
+//
+//	go run ./examples/gateway -dsn postgres://localhost/tillroute
+//	go run ./examples/gateway -dsn postgres://localhost/tillroute -addr 127.0.0.1:8090 -join http://127.0.0.1:8080
+//
+// keeps everything in PostgreSQL, with a second one that shares the work. The simulated terminals are the first one's.
+//
+//	go run ./examples/gateway payments
+//
+// is for the person who looks after its payments, also while it runs: docs/operations.md tells when it is needed.
 package main
 
 import (
@@ -36,10 +45,16 @@ func main() {
 var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "payments" {
+		return payments(ctx, args[1:], stdout, stderr)
+	}
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	addr := flags.String("addr", "127.0.0.1:8080", "host:port of the page; the gateway listens on the port after it, or on free ones for port 0")
-	db := flags.String("db", "tillroute.db", "the SQLite `file` that keeps everything; the simulated world is kept beside it")
+	var o options
+	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "host:port of the page; the gateway listens on the port after it, or on free ones for port 0")
+	o.database.flags(flags)
+	flags.StringVar(&o.join, "join", "", "`address` of another gateway's page, on whose simulated world and -dsn this one works too")
+	flags.StringVar(&o.metrics, "metrics", "", "host:port of /metrics for Prometheus; none if it is empty")
 	once := flags.Bool("once", false, "take one payment without a browser, on files and ports of its own unless -db and -addr say otherwise, and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -52,11 +67,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		flags.Usage()
 		return errUsage
 	}
+	if *once && o.join != "" {
+		_, _ = fmt.Fprintln(stderr, "gateway: -once needs a world of its own: leave -join out")
+		return errUsage
+	}
 	if *once {
 		given := map[string]bool{}
 		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 		if !given["addr"] {
-			*addr = "127.0.0.1:0"
+			o.addr = "127.0.0.1:0"
 		}
 		if !given["db"] {
 			folder, err := os.MkdirTemp("", "tillroute-gateway-")
@@ -64,10 +83,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 				return fmt.Errorf("there is no place for the database: %w", err)
 			}
 			defer func() { _ = os.RemoveAll(folder) }()
-			*db = filepath.Join(folder, "tillroute.db")
+			o.database.file = filepath.Join(folder, "tillroute.db")
 		}
 	}
-	d, err := start(ctx, *addr, *db, stderr)
+	d, err := start(ctx, o, stderr)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +75,24 @@ func TestStopsWhenAsked(t *testing.T) {
 	}
 }
 
+func TestMetrics(t *testing.T) {
+	p := newProcess(t)
+	at := freePorts(t)
+	p.args = append(p.args, "-metrics", at)
+	p.start()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at+"/metrics", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "tillroute_store_up 1\n")
+	require.Contains(t, string(text), `tillroute_payments{provider="smartconnect",state="unknown"} 0`+"\n")
+	err = run(t.Context(), []string{"-once", "-metrics", at}, &bytes.Buffer{}, &bytes.Buffer{})
+	require.ErrorContains(t, err, "choose another address with -metrics")
+}
+
 // process is the program, as a person starts it.
 type process struct {
 	t    *testing.T
@@ -85,11 +105,8 @@ type process struct {
 // newProcess builds the program. Both of its ports are free at this moment.
 func newProcess(t *testing.T) *process {
 	t.Helper()
-	folder := t.TempDir()
-	p := &process{t: t, path: filepath.Join(folder, "gateway")}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	p.args = []string{"-addr", freePorts(t), "-db", filepath.Join(folder, "tillroute.db")}
+	p := &process{t: t, path: build(t)}
+	p.args = []string{"-addr", freePorts(t), "-db", filepath.Join(t.TempDir(), "tillroute.db")}
 	t.Cleanup(p.kill)
 	return p
 }

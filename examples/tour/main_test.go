@@ -51,7 +51,7 @@ func TestTour(t *testing.T) {
 			require.Contains(t, []string{"pairing", "xseries", "smartconnect", "paysera", "kseries", "pms"}, s.System)
 			require.NotEmpty(t, s.Detail)
 		}
-		require.GreaterOrEqual(t, len(got.Steps), 23)
+		require.GreaterOrEqual(t, len(got.Steps), 35)
 	})
 
 	t.Run("for people", func(t *testing.T) {

@@ -76,6 +76,8 @@ func (t *tour) take(ctx context.Context) error {
 	t.pair(ctx)
 	t.pay(ctx)
 	t.wallet(ctx)
+	t.hotel(ctx)
+	t.atTheTable(ctx)
 	t.restart(ctx)
 	t.audit(ctx)
 	return nil

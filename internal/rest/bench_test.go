@@ -2,20 +2,17 @@ package rest_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute/internal/benchtest"
 	"github.com/tillroute/tillroute/internal/rest"
 )
 
@@ -76,57 +73,16 @@ func BenchmarkAgainstNetHTTP(b *testing.B) {
 	b.Run("plain/64 callers", func(b *testing.B) {
 		server := httptest.NewServer(echo)
 		b.Cleanup(server.Close)
-		compare(b, 64, ours(b, server), bare(b, server, rest.NewTransport()))
+		benchtest.Compare(b, 64, ours(b, server), bare(b, server, rest.NewTransport()))
 	})
 	b.Run("plain/1 caller", func(b *testing.B) {
 		server := httptest.NewServer(echo)
 		b.Cleanup(server.Close)
-		compare(b, 1, ours(b, server), bare(b, server, rest.NewTransport()))
+		benchtest.Compare(b, 1, ours(b, server), bare(b, server, rest.NewTransport()))
 	})
 	b.Run("TLS/64 callers against the default transport", func(b *testing.B) {
 		server := httptest.NewTLSServer(echo)
 		b.Cleanup(server.Close)
-		compare(b, 64, ours(b, server), bare(b, server, http.DefaultTransport.(*http.Transport).Clone()))
+		benchtest.Compare(b, 64, ours(b, server), bare(b, server, http.DefaultTransport.(*http.Transport).Clone()))
 	})
-}
-
-// compare runs both in turns, a slice of time each, for as many rounds as the benchmark asks for.
-func compare(b *testing.B, callers int, ours, theirs func() error) {
-	b.Helper()
-	rate(b, callers, ours)
-	rate(b, callers, theirs)
-	var ratios, rates []float64
-	for b.Loop() {
-		our := rate(b, callers, ours)
-		their := rate(b, callers, theirs)
-		rates, ratios = append(rates, our), append(ratios, our/their)
-	}
-	slices.Sort(ratios)
-	slices.Sort(rates)
-	b.ReportMetric(ratios[len(ratios)/2], "ratio")
-	b.ReportMetric(rates[len(rates)/2], "ours/s")
-	b.ReportMetric(0, "ns/op")
-}
-
-func rate(b *testing.B, callers int, call func() error) float64 {
-	b.Helper()
-	const slice = 150 * time.Millisecond
-	ctx, cancel := context.WithTimeout(b.Context(), slice)
-	defer cancel()
-	var done atomic.Int64
-	var group sync.WaitGroup
-	start := time.Now()
-	for range callers {
-		group.Go(func() {
-			for ctx.Err() == nil {
-				if err := call(); err != nil {
-					b.Error(err)
-					return
-				}
-				done.Add(1)
-			}
-		})
-	}
-	group.Wait()
-	return float64(done.Load()) / time.Since(start).Seconds()
 }

@@ -3,9 +3,10 @@
 // judgment in a comment.
 //
 // It is an independent judge. It imports nothing from the module, checks every request strictly, and keeps its
-// own books: the requests it got ([Engine.Requests]), what was wrong with them ([Engine.Violations]) and the
-// money that really moved ([SmartConnect.Charges], [XSeries.Sales], [Paysera.Charges]). With [Options].StateFile the simulated world outlives
-// its process, as the real one does.
+// own books: the requests it got ([Engine.Requests]), what was wrong with them ([Engine.Violations]), the
+// money that really moved ([SmartConnect.Charges], [XSeries.Sales], [Paysera.Charges]), what was really applied to
+// checks ([KSeries.Applied]) and what was posted to a hotel ([PMS.Postings]). With [Options].StateFile the simulated
+// world outlives its process, as the real one does.
 //
 //	sys := testserver.Start(t, testserver.Options{})
 //	device := sys.SmartConnect.Device("7070714000")

@@ -16,7 +16,7 @@ type Match struct {
 	nth                  int
 }
 
-// On matches the requests to a system ("xseries", "smartconnect", "paysera") by method and path. Empty means any. The path
+// On matches the requests to a system ("xseries", "smartconnect", "paysera", "kseries", "pms") by method and path. Empty means any. The path
 // is the one below the system's base path, compared without regard to case; it covers everything below it, and
 // a segment may be a pattern as in [path.Match]: "/api/*/registers" covers "/api/2.0/registers/123".
 func On(system, method, path string) Match {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed pages
@@ -39,6 +40,10 @@ type pageData struct {
 	Till      bool
 	Products  []product
 	Terminals []string
+	// Tables, Menu and TableCurrency are the restaurant's.
+	Tables        []KSeriesTable
+	Menu          []KSeriesProduct
+	TableCurrency string
 }
 
 // SetLinks sets what the pages show at their top, in place of [Options.Title] and [Options.Links].
@@ -53,11 +58,15 @@ const defaultTitle = "Simulated store"
 
 // isPage reports whether a path belongs to the pages that a person uses.
 func isPage(path string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return path == "/" || first == "till" || first == "terminals" || first == "pages"
+	switch first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); first {
+	case "till", "terminals", "tables", "restaurant", "pages":
+		return true
+	default:
+		return path == "/"
+	}
 }
 
-// pageHandler serves the till and the terminals to a browser. What the pages do, they do through the control API.
+// pageHandler serves the till, the terminals and the tables to a browser. What the pages do, they do through the control API.
 func (s *Systems) pageHandler() http.Handler {
 	page := template.Must(template.ParseFS(pageFiles, "pages/page.html"))
 	mux := http.NewServeMux()
@@ -92,6 +101,20 @@ func (s *Systems) pageHandler() http.Handler {
 		d.Name, d.Terminals = "terminal", []string{r.PathValue("id")}
 		return s.SmartConnect.Device(r.PathValue("id")) != nil
 	})
+	show("/tables", func(d *pageData, _ *http.Request) bool {
+		d.Name, d.Terminals = "tables", nil
+		d.Tables, d.Menu, d.TableCurrency = s.KSeries.Tables(), s.KSeries.Products(), s.KSeries.opts.Currency
+		return true
+	})
+	restaurant := template.Must(template.ParseFS(pageFiles, "pages/restaurant.html"))
+	mux.HandleFunc("GET /restaurant", func(w http.ResponseWriter, _ *http.Request) {
+		var out bytes.Buffer
+		if err := restaurant.Execute(&out, s.restaurantData()); err != nil {
+			http.Error(w, "the page cannot be made", http.StatusInternalServerError)
+			return
+		}
+		sendPage(w, pagePolicy, out.Bytes())
+	})
 	mux.HandleFunc("GET /pages/{file}", servePageFile)
 	mux.HandleFunc("GET /till/receipts/{payment}", func(w http.ResponseWriter, r *http.Request) {
 		html, ok := s.XSeries.receipt(r.PathValue("payment"))
@@ -119,6 +142,19 @@ func (s *Systems) pageData() pageData {
 	return d
 }
 
+// restaurantData fills in the page of the restaurant that charges to rooms. The wire has no currency.
+func (s *Systems) restaurantData() restaurantData {
+	d := restaurantData{pageData: s.pageData(), Dishes: pmsDishes()}
+	d.Name, d.Currency = "restaurant", "EUR"
+	return d
+}
+
+type restaurantData struct {
+	pageData
+
+	Dishes []pmsDish
+}
+
 // servePageFile serves what the pages load.
 func servePageFile(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
@@ -133,7 +169,7 @@ func servePageFile(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(content) //nolint:gosec // only what is embedded can be named
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
 }
 
 // sendPage sends an HTML document.

@@ -17,6 +17,7 @@ func TestPages(t *testing.T) {
 		"/till":                 {`id="pay"`, `data-product="10001"`, `data-cents="2430"`, "<b>24.30</b>", "<title>Till</title>"},
 		"/till?register=x":      {`id="pay"`},
 		"/terminals":            {`data-terminal="7070714002"`},
+		"/tables":               {`data-table="8"`, `value="20002"`, "Burger 14.90", "<title>Tables</title>", "/pages/tables.js"},
 		"/terminals/7070714001": {`data-terminal="7070714001"`, "<title>Terminal 7070714001</title>"},
 	} {
 		a := r.do(http.MethodGet, r.base+path, "")
@@ -53,7 +54,7 @@ func TestPagesThatAreNotThere(t *testing.T) {
 
 func TestPageFiles(t *testing.T) {
 	r := newRig(t, Options{})
-	for file, kind := range map[string]string{"page.css": "text/css", "till.js": "text/javascript", "icon.svg": "image/svg+xml"} {
+	for file, kind := range map[string]string{"page.css": "text/css", "till.js": "text/javascript", "tables.js": "text/javascript", "icon.svg": "image/svg+xml"} {
 		a := r.do(http.MethodGet, r.base+"/pages/"+file, "")
 		require.Equal(t, http.StatusOK, a.status)
 		require.True(t, strings.HasPrefix(a.header.Get("Content-Type"), kind), file)

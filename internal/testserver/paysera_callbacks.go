@@ -11,11 +11,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -44,6 +41,8 @@ type walletCallback struct {
 	Due     time.Time // of the next try, in real time
 	sending bool      // just now, by this process
 }
+
+func (d *walletCallback) posting() posting { return posting{&d.State, &d.Due, &d.sending} }
 
 // walletSending is how callbacks are made, and what was scripted about them.
 type walletSending struct {
@@ -165,10 +164,7 @@ func (p *Paysera) ReleaseCallbacks(reversed bool) {
 	defer p.mu.Unlock()
 	p.world.Sending.Held = false
 	if reversed {
-		first := slices.IndexFunc(p.world.Callbacks, func(d *walletCallback) bool { return d.State == DeliveryPending })
-		if first >= 0 {
-			slices.Reverse(p.world.Callbacks[first:])
-		}
+		reversePending(p.world.Callbacks)
 	}
 	p.notify()
 }
@@ -190,43 +186,16 @@ func (p *Paysera) listCallbacks() []PayseraCallback {
 
 // WaitCallbacks waits until there are n callbacks that are no longer pending, and returns all.
 func (p *Paysera) WaitCallbacks(ctx context.Context, n int) ([]PayseraCallback, error) {
-	for {
+	return waitPosted(ctx, n, "callbacks", func() ([]PayseraCallback, <-chan struct{}) {
 		p.begin()
-		list, changed := p.listCallbacks(), p.changed
-		p.mu.Unlock()
-		done := 0
-		for _, d := range list {
-			if d.State != DeliveryPending {
-				done++
-			}
-		}
-		if done >= n {
-			return list, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return list, fmt.Errorf("testserver: %d callbacks of %d: %w", done, n, ctx.Err())
-		}
-	}
+		defer p.mu.Unlock()
+		return p.listCallbacks(), p.changed
+	}, func(d PayseraCallback) DeliveryState { return d.State })
 }
 
 // serveCallbacks makes callbacks, one at a time, until ctx ends.
 func (p *Paysera) serveCallbacks(ctx context.Context) {
-	for ctx.Err() == nil {
-		d, wait, changed := p.nextCallback()
-		if d != nil {
-			p.deliver(ctx, d)
-			continue
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-	}
+	servePosts(ctx, p.nextCallback, p.deliver)
 }
 
 // nextCallback takes the first callback that is due. If there is none, it tells how long to wait for one, and the
@@ -234,22 +203,11 @@ func (p *Paysera) serveCallbacks(ctx context.Context) {
 func (p *Paysera) nextCallback() (next *walletCallback, wait time.Duration, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait = time.Hour
 	if p.world.Sending.Held {
-		return nil, wait, p.changed
+		return nil, time.Hour, p.changed
 	}
-	for _, d := range p.world.Callbacks {
-		if d.State != DeliveryPending || d.sending {
-			continue
-		}
-		left := time.Until(d.Due)
-		if left <= 0 {
-			d.sending = true
-			return d, 0, nil
-		}
-		wait = min(wait, left)
-	}
-	return nil, wait, p.changed
+	next, wait = takeDue(p.world.Callbacks)
+	return next, wait, p.changed
 }
 
 // deliver tries a callback once. Which answers are taken for success, and that others are tried again, is a judgment.
@@ -303,24 +261,6 @@ func (p *Paysera) send(ctx context.Context, d *walletCallback) (status int, answ
 	if err != nil {
 		return 0, "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
-	defer cancel()
 	form := "event=" + url.QueryEscape(event) + "&sign=" + url.QueryEscape(signature)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form))
-	if err != nil {
-		return 0, "", err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	buf := make([]byte, 200)
-	n, _ := resp.Body.Read(buf) // enough to see what it says
-	_ = resp.Body.Close()
-	return resp.StatusCode, string(buf[:n]), nil
+	return post(ctx, target, "application/x-www-form-urlencoded", form, func(*http.Request) {})
 }

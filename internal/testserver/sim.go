@@ -53,6 +53,8 @@ func (s *Systems) simHandler() http.Handler {
 	s.simSmartConnect(handle)
 	s.simXSeries(handle)
 	s.simPaysera(handle)
+	s.simPMS(handle)
+	s.simKSeries(handle)
 	mux.Handle("/", s.serveSim(func(r *http.Request) (any, error) {
 		return nil, refuse(http.StatusNotFound, "no such call: %s %s", r.Method, r.URL.Path)
 	}))
@@ -159,9 +161,9 @@ func (s *Systems) simAddFault(r *http.Request) (any, error) {
 		return nil, err
 	}
 	switch f.System {
-	case "", xseriesName, smartconnectName, payseraName:
+	case "", xseriesName, smartconnectName, payseraName, kseriesName, pmsName:
 	default:
-		return nil, refuse(http.StatusBadRequest, "system is %q, must be xseries, smartconnect, paysera or empty for any", f.System)
+		return nil, refuse(http.StatusBadRequest, "system is %q, must be xseries, smartconnect, paysera, kseries, pms or empty for any", f.System)
 	}
 	fault, err := f.fault()
 	if err != nil {

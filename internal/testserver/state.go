@@ -39,6 +39,8 @@ type stateFile struct {
 	XSeries      json.RawMessage `json:"xseries"`
 	SmartConnect json.RawMessage `json:"smartconnect"`
 	Paysera      json.RawMessage `json:"paysera"`
+	PMS          json.RawMessage `json:"pms"`
+	KSeries      json.RawMessage `json:"kseries"`
 }
 
 // keeper writes the state of the systems into a file.
@@ -70,7 +72,8 @@ func (k *keeper) put(part *json.RawMessage, state any) {
 // write replaces the file in one step, so that a process that dies at any moment leaves the old one or the new one.
 // It is not synced to the disk: the end of a process loses nothing, the end of the machine may.
 func (k *keeper) write() error {
-	if k.file.XSeries == nil || k.file.SmartConnect == nil || k.file.Paysera == nil {
+	if k.file.XSeries == nil || k.file.SmartConnect == nil || k.file.Paysera == nil || k.file.KSeries == nil ||
+		k.file.PMS == nil {
 		return nil // still loading
 	}
 	raw, err := json.Marshal(k.file)
@@ -121,6 +124,8 @@ func (s *Systems) Load() error {
 	keep(&s.XSeries.mu, func() { k.put(&k.file.XSeries, s.XSeries.state()) })
 	keep(&s.SmartConnect.mu, func() { k.put(&k.file.SmartConnect, s.SmartConnect.state()) })
 	keep(&s.Paysera.mu, func() { k.put(&k.file.Paysera, s.Paysera.state()) })
+	keep(&s.PMS.mu, func() { k.put(&k.file.PMS, s.PMS.state()) })
+	keep(&s.KSeries.mu, func() { k.put(&k.file.KSeries, s.KSeries.state()) })
 	s.SmartConnect.resume()
 	return k.failed()
 }
@@ -158,6 +163,18 @@ func (s *Systems) restore(raw []byte) error {
 			return fmt.Errorf("paysera: %w", err)
 		}
 	}
+	var hotel *pmsState // as Paysera's
+	if file.PMS != nil {
+		if err := decodeState(file.PMS, &hotel); err != nil {
+			return fmt.Errorf("pms: %w", err)
+		}
+	}
+	var r *kseriesState // the same
+	if file.KSeries != nil {
+		if err := decodeState(file.KSeries, &r); err != nil {
+			return fmt.Errorf("kseries: %w", err)
+		}
+	}
 	if err := s.XSeries.restore(x); err != nil {
 		return fmt.Errorf("xseries: %w", err)
 	}
@@ -167,6 +184,16 @@ func (s *Systems) restore(raw []byte) error {
 	if p != nil {
 		if err := s.Paysera.restore(*p); err != nil {
 			return fmt.Errorf("paysera: %w", err)
+		}
+	}
+	if hotel != nil {
+		if err := s.PMS.restore(*hotel); err != nil {
+			return fmt.Errorf("pms: %w", err)
+		}
+	}
+	if r != nil {
+		if err := s.KSeries.restore(*r); err != nil {
+			return fmt.Errorf("kseries: %w", err)
 		}
 	}
 	return nil

@@ -135,6 +135,10 @@ func differences(a, b any) []string {
 		"Device.timer":   true,
 		"Paysera.engine": true, "Paysera.routes": true, "Paysera.mu": true, "Paysera.given": true, "Paysera.changed": true,
 		"walletCallback.sending": true,
+		"PMS.engine":             true, "PMS.mu": true, "PMS.given": true, "PMS.changed": true,
+		"pmsPosting.sending": true,
+		"KSeries.engine":     true, "KSeries.routes": true, "KSeries.mu": true, "KSeries.given": true, "KSeries.changed": true,
+		"kNotification.sending": true,
 	}
 	var found []string
 	type pointers struct{ a, b unsafe.Pointer }

@@ -18,6 +18,8 @@ const (
 	xseriesPrefix      = "/xseries"
 	smartconnectPrefix = "/smartconnect"
 	payseraPrefix      = "/paysera"
+	pmsPrefix          = "/pms"
+	kseriesPrefix      = "/kseries"
 	simPrefix          = "/_sim"
 )
 
@@ -45,16 +47,20 @@ type Options struct {
 	XSeries      XSeriesOptions
 	SmartConnect SmartConnectOptions
 	Paysera      PayseraOptions
+	PMS          PMSOptions
+	KSeries      KSeriesOptions
 }
 
-// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, the control API /_sim, and pages for a
-// person: /till, /terminals, and / with both. The engine's methods are its own.
+// Systems is all simulated systems on one address: /xseries, /smartconnect, /paysera, /pms, /kseries, the control API /_sim, and
+// pages for a person: /till, /terminals, / with both, /restaurant and /tables. The engine's methods are its own.
 type Systems struct {
 	*Engine
 
 	XSeries      *XSeries
 	SmartConnect *SmartConnect
 	Paysera      *Paysera
+	PMS          *PMS
+	KSeries      *KSeries
 
 	mu        sync.Mutex
 	publicURL string
@@ -73,6 +79,8 @@ func New(opts Options) *Systems {
 	}
 	s := &Systems{
 		Engine: e, XSeries: newXSeries(e, opts.XSeries), SmartConnect: newSmartConnect(e, opts.SmartConnect), Paysera: newPaysera(e, opts.Paysera),
+		PMS:     newPMS(e, opts.PMS),
+		KSeries: newKSeries(e, opts.KSeries),
 	}
 	s.SetPublicURL(opts.PublicURL)
 	s.SetLinks(opts.Title, opts.Links...)
@@ -113,6 +121,8 @@ func (s *Systems) Handler() http.Handler {
 		{xseriesPrefix, s.handler(xseriesName, xseriesPrefix, s.XSeries)},
 		{smartconnectPrefix, s.handler(smartconnectName, smartconnectPrefix, s.SmartConnect)},
 		{payseraPrefix, s.handler(payseraName, payseraPrefix, s.Paysera)},
+		{pmsPrefix, s.handler(pmsName, pmsPrefix, s.PMS)},
+		{kseriesPrefix, s.handler(kseriesName, kseriesPrefix, s.KSeries)},
 		{simPrefix, s.simHandler()},
 	}
 	pages := s.pageHandler()
@@ -127,7 +137,7 @@ func (s *Systems) Handler() http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera or /_sim", http.StatusNotFound)
+		http.Error(w, "no such system: the paths begin with /xseries, /smartconnect, /paysera, /pms, /kseries or /_sim", http.StatusNotFound)
 	})
 }
 
@@ -138,6 +148,8 @@ func (s *Systems) Reset() {
 	s.XSeries.reset()
 	s.SmartConnect.reset()
 	s.Paysera.reset()
+	s.PMS.reset()
+	s.KSeries.reset()
 }
 
 // Close stops what terminals would do later by themselves, and wakes who waits for them.
@@ -171,7 +183,7 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// Serve answers on ln and delivers webhooks and callbacks until ctx ends, then lets the answers under way finish, for two seconds at
+// Serve answers on ln and delivers webhooks, callbacks, postings and notifications until ctx ends, then lets the answers under way finish, for two seconds at
 // most. It returns nil after such an end. It closes ln. It calls [Systems.Load].
 func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
@@ -187,6 +199,8 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	var deliveries sync.WaitGroup
 	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
 	deliveries.Go(func() { s.Paysera.serveCallbacks(delivering) })
+	deliveries.Go(func() { s.PMS.servePostings(delivering) })
+	deliveries.Go(func() { s.KSeries.serveNotifications(delivering) })
 	defer deliveries.Wait()
 	defer endDeliveries()
 	stopped := make(chan struct{})
@@ -250,6 +264,8 @@ type Description struct {
 	XSeries      XSeriesDescription      `json:"xseries"`
 	SmartConnect SmartConnectDescription `json:"smartconnect"`
 	Paysera      PayseraDescription      `json:"paysera"`
+	PMS          PMSDescription          `json:"pms"`
+	KSeries      KSeriesDescription      `json:"kseries"`
 	Sim          SimDescription          `json:"sim"`
 }
 
@@ -311,12 +327,46 @@ type PayseraUserDescription struct {
 	SimURL   string `json:"sim_url"`
 }
 
+// PMSDescription tells how to register a hotel system with the simulated restaurant.
+type PMSDescription struct {
+	BaseURL            string `json:"base_url"`
+	AccessToken        string `json:"access_token"`
+	BusinessLocationID int64  `json:"business_location_id"`
+	BusinessReference  string `json:"business_external_reference"`
+}
+
+// KSeriesDescription tells how to reach the simulated K-Series: /o, /f and /staff are below the base URL. At the vendor OAuth V2
+// is on another host. An access token for all of it comes from POST {sim}/kseries/token too.
+type KSeriesDescription struct {
+	BaseURL            string         `json:"base_url"`
+	AuthorizeURL       string         `json:"authorize_url"` // of OAuth V2
+	TokenURL           string         `json:"token_url"`
+	ClientID           string         `json:"client_id"`
+	ClientSecret       string         `json:"client_secret"`
+	LegacyAuthorizeURL string         `json:"legacy_authorize_url"` // of OAuth V1
+	LegacyTokenURL     string         `json:"legacy_token_url"`
+	LegacyID           string         `json:"legacy_id"`
+	LegacySecret       string         `json:"legacy_secret"`
+	Currency           string         `json:"currency"`
+	Locations          []KSeriesPlace `json:"locations"`
+	// TablesURL is the page through which a person uses the tables.
+	TablesURL string `json:"tables_url"`
+}
+
+// KSeriesPlace is a business location.
+type KSeriesPlace struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
 // SimDescription tells how to reach the control API and the pages for a person.
 type SimDescription struct {
 	BaseURL string `json:"base_url"`
 	// TillURL and TerminalsURL are the pages through which a person uses the sell screen and the terminals.
 	TillURL      string `json:"till_url"`
 	TerminalsURL string `json:"terminals_url"`
+	// RestaurantURL is the page of the restaurant that charges to rooms.
+	RestaurantURL string `json:"restaurant_url"`
 }
 
 // Describe tells what a client must know. The public URL must be known, see [Systems.Listen].
@@ -331,9 +381,13 @@ func (s *Systems) Describe() Description {
 			Origin: s.XSeries.opts.Origin, APIVersions: xVersions(), WebhookTypes: webhookTypes(), Currency: "NZD", Registers: s.XSeries.Registers(),
 		},
 		SmartConnect: SmartConnectDescription{BaseURL: base + smartconnectPrefix + "/POS", Currency: "NZD"},
-		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals"},
+		Sim:          SimDescription{BaseURL: sim, TillURL: base + "/till", TerminalsURL: base + "/terminals", RestaurantURL: base + "/restaurant"},
+		PMS: PMSDescription{
+			BaseURL: base + pmsPrefix, AccessToken: s.PMS.Token(), BusinessLocationID: pmsLocation, BusinessReference: pmsReference,
+		},
 	}
 	d.Paysera = s.Paysera.describe(base, sim)
+	d.KSeries = s.KSeries.describe(base)
 	s.SmartConnect.mu.Lock()
 	d.SmartConnect.MinPollMS = max(s.SmartConnect.minPoll, 0).Milliseconds()
 	s.SmartConnect.mu.Unlock()

@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -22,12 +20,8 @@ const (
 	eventClosureCreate = "register_closure.create"
 )
 
-const (
-	// deliveryTimeout is how long a receiver may take, as documented.
-	deliveryTimeout = 5 * time.Second
-	// deliveryRetries is how often a delivery is tried again, as documented.
-	deliveryRetries = 20
-)
+// deliveryRetries is how often a delivery is tried again, as documented.
+const deliveryRetries = 20
 
 // SignatureEncoding is how the signature of a webhook is written. The vendor names HMAC-SHA256 and leaves the encoding
 // open; its example is neither hex nor base64.
@@ -60,18 +54,6 @@ func (o WebhookOptions) withDefaults() WebhookOptions {
 	return o
 }
 
-// DeliveryState is where a delivery is.
-type DeliveryState string
-
-// A delivery waits for its turn or its next try, was accepted with 2xx, was given up (refused with 3xx or 4xx, or
-// tried too often), or was lost on purpose.
-const (
-	DeliveryPending   DeliveryState = "pending"
-	DeliveryDelivered DeliveryState = "delivered"
-	DeliveryFailed    DeliveryState = "failed"
-	DeliveryLost      DeliveryState = "lost"
-)
-
 // Delivery is one event on its way to one webhook.
 type Delivery struct {
 	ID        string `json:"id"`
@@ -95,6 +77,8 @@ type delivery struct {
 	due     time.Time // of the next try, in real time
 	sending bool      // just now, by this process
 }
+
+func (d *delivery) posting() posting { return posting{&d.State, &d.due, &d.sending} }
 
 // record adds a payment to a sale. Called with the lock held.
 func (s *XSeries) record(one *sale, p SalePayment) {
@@ -219,10 +203,7 @@ func (s *XSeries) ReleaseDeliveries(reversed bool) {
 	defer s.mu.Unlock()
 	s.sending.Held = false
 	if reversed {
-		first := slices.IndexFunc(s.deliveries, func(d *delivery) bool { return d.State == DeliveryPending })
-		if first >= 0 {
-			slices.Reverse(s.deliveries[first:])
-		}
+		reversePending(s.deliveries)
 	}
 	s.notify()
 }
@@ -244,25 +225,11 @@ func (s *XSeries) listDeliveries() []Delivery {
 
 // WaitDeliveries waits until there are n deliveries that are no longer pending, and returns all.
 func (s *XSeries) WaitDeliveries(ctx context.Context, n int) ([]Delivery, error) {
-	for {
+	return waitPosted(ctx, n, "deliveries", func() ([]Delivery, <-chan struct{}) {
 		s.mu.Lock()
-		list, changed := s.listDeliveries(), s.changed
-		s.mu.Unlock()
-		done := 0
-		for _, d := range list {
-			if d.State != DeliveryPending {
-				done++
-			}
-		}
-		if done >= n {
-			return list, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return list, fmt.Errorf("testserver: %d deliveries of %d: %w", done, n, ctx.Err())
-		}
-	}
+		defer s.mu.Unlock()
+		return s.listDeliveries(), s.changed
+	}, func(d Delivery) DeliveryState { return d.State })
 }
 
 // Deliver makes the deliveries that are due now, for who does not use [Systems.Serve], which makes them all.
@@ -279,20 +246,7 @@ func (s *XSeries) Deliver(ctx context.Context) error {
 
 // serveDeliveries makes deliveries, one at a time, until ctx ends.
 func (s *XSeries) serveDeliveries(ctx context.Context) {
-	for ctx.Err() == nil {
-		d, wait, changed := s.nextDelivery()
-		if d != nil {
-			s.deliver(ctx, d)
-			continue
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-	}
+	servePosts(ctx, s.nextDelivery, s.deliver)
 }
 
 // nextDelivery takes the first delivery that is due. If there is none, it tells how long to wait for one, and the
@@ -300,22 +254,11 @@ func (s *XSeries) serveDeliveries(ctx context.Context) {
 func (s *XSeries) nextDelivery() (next *delivery, wait time.Duration, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wait = time.Hour
 	if s.sending.Held {
-		return nil, wait, s.changed
+		return nil, time.Hour, s.changed
 	}
-	for _, d := range s.deliveries {
-		if d.State != DeliveryPending || d.sending {
-			continue
-		}
-		left := time.Until(d.due)
-		if left <= 0 {
-			d.sending = true
-			return d, 0, nil
-		}
-		wait = min(wait, left)
-	}
-	return nil, wait, s.changed
+	next, wait = takeDue(s.deliveries)
+	return next, wait, s.changed
 }
 
 // deliver tries a delivery once.
@@ -352,30 +295,17 @@ func (s *XSeries) send(ctx context.Context, d *delivery) (int, error) {
 	if !how.Bare {
 		body += "&domain_prefix=" + url.QueryEscape(s.opts.DomainPrefix) + "&environment=production"
 	}
-	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if signed { // with the application's secret; a webhook that a person made has no application
+	status, _, err := post(ctx, target, "application/x-www-form-urlencoded", body, func(req *http.Request) {
+		if !signed {
+			return // a webhook that a person made has no application, and so no secret
+		}
 		text := body
 		if how.SignPayload {
 			text = payload
 		}
 		req.Header.Set("X-Signature", "signature="+how.sign(s.opts.ClientSecret, text)+",algorithm=HMAC-SHA256")
-	}
-	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode, nil
+	})
+	return status, err
 }
 
 // sign writes the HMAC-SHA256 of a text.

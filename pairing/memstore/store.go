@@ -37,7 +37,10 @@ type Store struct {
 	grants     map[grantKey]*grant
 }
 
-var _ pairing.Store = (*Store)(nil)
+var (
+	_ pairing.Store   = (*Store)(nil)
+	_ pairing.Counter = (*Store)(nil)
+)
 
 // New returns an empty store.
 func New(c Config) *Store {

@@ -83,6 +83,10 @@ func faults() map[string]fault {
 		"never claims next":                              {"Claims/FinishClaimsNext", func(s *timed) pairing.Store { return noNext{s} }},
 		"always claims next":                             {"Claims/FinishClaimsNothing", func(s *timed) pairing.Store { return alwaysNext{s} }},
 		"parks as done":                                  {"Claims/FinishUnknownParks", func(s *timed) pairing.Store { return parksAsDone{s} }},
+		"counts what is done":                            {"Backlog/OnlyWhatIsOpenOrParked", func(s *timed) pairing.Store { return countsDone{s} }},
+		"counts without end":                             {"Backlog/Limit", func(s *timed) pairing.Store { return countsAll{s} }},
+		"counts by state alone":                          {"Backlog/ByTerminalAndState", func(s *timed) pairing.Store { return countsTogether{s} }},
+		"counts the youngest":                            {"Backlog/Age", func(s *timed) pairing.Store { return countsYoungest{s} }},
 		"everything is ready":                            {"Claims/Ready", func(s *timed) pairing.Store { return allReady{s} }},
 		"rename loses order":                             {"Pairings/MoveKeepsOrder", func(s *timed) pairing.Store { return &renameLosesOrder{timed: s} }},
 		"moves everything":                               {"Pairings/MoveLeavesOtherRegisters", func(s *timed) pairing.Store { return movesAll{s} }},
@@ -148,6 +152,44 @@ func TestBrokenStores(t *testing.T) {
 }
 
 func (s *timed) sleep(d time.Duration) { s.clock.Sleep(d) }
+
+type countsDone struct{ *timed }
+
+func (s countsDone) CountPayments(ctx context.Context, limit int) ([]pairing.Backlog, error) {
+	list, err := s.timed.CountPayments(ctx, limit)
+	done, _ := s.ListPayments(ctx, pairing.Filter{States: []pairing.State{pairing.Done}}, limit)
+	for _, p := range done {
+		list = append(list, pairing.Backlog{Terminal: p.Terminal, State: p.State, Count: 1})
+	}
+	return list, err
+}
+
+type countsAll struct{ *timed }
+
+func (s countsAll) CountPayments(ctx context.Context, _ int) ([]pairing.Backlog, error) {
+	return s.timed.CountPayments(ctx, 1000)
+}
+
+type countsTogether struct{ *timed }
+
+func (s countsTogether) CountPayments(ctx context.Context, limit int) ([]pairing.Backlog, error) {
+	list, err := s.timed.CountPayments(ctx, limit)
+	if len(list) > 1 {
+		list[0].Count += len(list) - 1
+		list = list[:1]
+	}
+	return list, err
+}
+
+type countsYoungest struct{ *timed }
+
+func (s countsYoungest) CountPayments(ctx context.Context, limit int) ([]pairing.Backlog, error) {
+	list, err := s.timed.CountPayments(ctx, limit)
+	for i := range list {
+		list[i].Age = 0
+	}
+	return list, err
+}
 
 type acceptsTwice struct {
 	*timed

@@ -54,6 +54,7 @@ func groups() []group {
 		{"Payments", paymentTests()},
 		{"Marks", markTests()},
 		{"Claims", claimTests()},
+		{"Backlog", backlogTests()},
 		{"Deliveries", deliveryTests()},
 		{"Tokens", tokenTests()},
 		{"Rules", ruleTests()},

@@ -1,6 +1,7 @@
 package pairingtest_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,11 @@ type timed struct {
 func open() *timed {
 	c := &clock{now: time.Date(2026, 11, 21, 1, 2, 3, 456_789_000, time.FixedZone("", 3600))}
 	return &timed{memstore.New(memstore.Config{Now: c.Now}), c}
+}
+
+// CountPayments passes on what embedding an interface hides.
+func (s *timed) CountPayments(ctx context.Context, limit int) ([]pairing.Backlog, error) {
+	return s.Store.(pairing.Counter).CountPayments(ctx, limit)
 }
 
 func harness() pairingtest.Harness {

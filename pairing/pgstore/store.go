@@ -64,6 +64,7 @@ type Store struct {
 var (
 	_ pairing.Store    = (*Store)(nil)
 	_ pairing.Notifier = (*Store)(nil)
+	_ pairing.Counter  = (*Store)(nil)
 )
 
 // lanes is how many groups of writes are under way at once: while one is made durable, the next is sent.

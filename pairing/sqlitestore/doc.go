@@ -46,5 +46,6 @@
 // looked for in the history, in the order of seq: begin after a seq that was looked at before (After in
 // [pairing.Filter]) once there are millions. An index on marks would make every payment slower for it.
 //
-// Don't write to it: payments that wait for a person are resolved through the router.
+// Don't write to it: payments that wait for a person are resolved through the router. docs/operations.md of the module has
+// the few statements that are safe where no program is at hand, and what to know about backups.
 package sqlitestore

@@ -53,6 +53,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			"payments_open (provider=?)", "payments_open (provider=? AND serial>?)",
 			"payments_turn (provider=? AND serial=?)", "payments_open (provider=? AND serial=?)",
 		}},
+		{"count", countPayments, []string{"payments_open", "payments_unknown"}},
 		{"move", moveStatement, []string{"payments_open (provider=? AND serial=?)"}},
 		{"list open", list(pairing.Queued, pairing.Sent), []string{"payments_open"}},
 		{"list parked", list(pairing.Parked), []string{"payments_unknown"}},

@@ -38,7 +38,10 @@ type Store struct {
 	close   sync.Once
 }
 
-var _ pairing.Store = (*Store)(nil)
+var (
+	_ pairing.Store   = (*Store)(nil)
+	_ pairing.Counter = (*Store)(nil)
+)
 
 // readers is how many reads go on at once. They wait for the disk seldom.
 const readers = 4

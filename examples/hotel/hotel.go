@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/testserver"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/sqlitestore"
+	"github.com/tillroute/tillroute/pms"
+)
+
+const (
+	// timeout is short, so that nobody who tries out a slow hotel system waits long.
+	timeout = 2 * time.Second
+	// remembered is how long answers are kept at least.
+	remembered = 30 * 24 * time.Hour
+	// stopTime is how long answers that are under way may take at the end.
+	stopTime = 3 * time.Second
+)
+
+// hotel is the hotel, and the simulated world around it.
+type hotel struct {
+	url    string // of the hotel
+	files  string // what the names of its files begin with
+	out    io.Writer
+	logger *slog.Logger
+	world  *testserver.Systems
+
+	// The hotel's part, which -once ends and starts again.
+	at     string
+	store  *sqlitestore.Store
+	desk   *desk
+	server *http.Server
+
+	group  sync.WaitGroup
+	failed chan error
+	end    context.CancelFunc
+}
+
+func (h *hotel) say(format string, args ...any) { _, _ = fmt.Fprintf(h.out, format+"\n", args...) }
+
+// start opens the databases and starts everything. What runs ends with stop.
+func start(ctx context.Context, addr, db string, stdout, stderr io.Writer) (*hotel, error) {
+	hotelAt, worldAt, err := listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	h := &hotel{
+		url: "http://" + hotelAt.Addr().String(), at: hotelAt.Addr().String(), files: strings.TrimSuffix(db, ".db"), out: stdout,
+		logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), failed: make(chan error, 4), //nolint:mnd // enough for each that runs.
+	}
+	h.world = testserver.New(testserver.Options{
+		PublicURL: "http://" + worldAt.Addr().String(), StateFile: h.files + ".simulated.json", Title: "A restaurant in a hotel",
+		Links: []testserver.Link{{Text: "Reception", URL: h.url + "/"}},
+	})
+	if err := h.world.Load(); err != nil {
+		return nil, errors.Join(err, hotelAt.Close(), worldAt.Close())
+	}
+	if err := h.open(ctx, hotelAt, db); err != nil {
+		return nil, errors.Join(err, worldAt.Close())
+	}
+	serving, end := context.WithCancel(ctx)
+	h.end = end
+	h.group.Go(func() { h.failed <- h.world.Serve(serving, worldAt) })
+	if err := h.register(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("the hotel can't be registered with the restaurant: %w", err), h.stop(ctx))
+	}
+	return h, nil
+}
+
+// listen opens two ports: the hotel is somewhere else than Lightspeed.
+func listen(ctx context.Context, addr string) (hotelAt, worldAt net.Listener, err error) {
+	var config net.ListenConfig
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("-addr %q is not host:port: %w", addr, err)
+	}
+	if hotelAt, err = config.Listen(ctx, "tcp", addr); err != nil {
+		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", addr, err)
+	}
+	next := "0"
+	if n, err := strconv.Atoi(port); err == nil && n > 0 {
+		next = strconv.Itoa(n + 1)
+	}
+	if worldAt, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, next)); err != nil {
+		_ = hotelAt.Close()
+		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", net.JoinHostPort(host, next), err)
+	}
+	return hotelAt, worldAt, nil
+}
+
+// open starts the hotel's part: what a hotel would run, from the public packages alone.
+func (h *hotel) open(ctx context.Context, at net.Listener, db string) (err error) {
+	if h.store, err = sqlitestore.Open(ctx, sqlitestore.Config{Path: db}); err != nil {
+		return errors.Join(err, at.Close())
+	}
+	kept, err := openBooks(ctx, h.files+".folios.db")
+	if err != nil {
+		return errors.Join(err, h.store.Close(), at.Close())
+	}
+	fail := func(err error) error { return errors.Join(err, kept.close(), h.store.Close(), at.Close()) }
+	if _, err := h.store.PurgeDeliveries(ctx, remembered); err != nil {
+		return fail(err)
+	}
+	key, err := kept.apiKey(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	h.desk = &desk{books: kept, pace: quick}
+	handler, err := h.handler(tillroute.Secret(key), h.store)
+	if err != nil {
+		return fail(err)
+	}
+	reception := newReception(h.desk, h.world.Describe().Sim.RestaurantURL)
+	mux := http.NewServeMux()
+	mux.Handle("/pms/", handler)
+	mux.Handle("/", reception)
+	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	h.server.RegisterOnShutdown(reception.close)
+	server := h.server
+	h.group.Go(func() { h.failed <- server.Serve(at) })
+	return nil
+}
+
+func (h *hotel) handler(key tillroute.Secret, deliveries pairing.Deliveries) (http.Handler, error) {
+	return pms.NewHandler(pms.Config{
+		Backend: h.desk, Keys: []pms.Key{{APIKey: key}}, Deliveries: deliveries, Timeout: timeout, Logger: h.logger,
+	})
+}
+
+// register tells Lightspeed where the hotel is. It may have been elsewhere the last time.
+func (h *hotel) register(ctx context.Context) error {
+	at := h.world.Describe().PMS
+	client, err := pms.NewClient(pms.ClientConfig{
+		Token:   func(context.Context) (tillroute.Secret, error) { return tillroute.Secret(at.AccessToken), nil },
+		BaseURL: at.BaseURL, // leave it out for the real one
+	})
+	if err != nil {
+		return err
+	}
+	key, err := h.desk.books.apiKey(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := pms.ProviderRequest{
+		Name: "Hotel Tillroute", Endpoint: h.url + "/pms", APIKey: tillroute.Secret(key),
+		Features: []pms.Feature{pms.SearchByName, pms.MultiPayments, pms.PartialPayments, pms.EnrichedPayload},
+	}
+	known, err := client.Providers.List(ctx, at.BusinessLocationID)
+	switch {
+	case err != nil:
+		return err
+	case len(known) == 0:
+		_, err = client.Providers.Create(ctx, at.BusinessLocationID, wanted)
+	default:
+		_, err = client.Providers.Update(ctx, known[0].ID, wanted)
+	}
+	return err
+}
+
+// shut ends the hotel's part, the databases last.
+func (h *hotel) shut(ctx context.Context) error {
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	err := h.server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = h.server.Close()
+	}
+	return errors.Join(err, h.desk.books.close(), h.store.Close())
+}
+
+// again ends the hotel's part and starts it on the same files.
+func (h *hotel) again(ctx context.Context) error {
+	if err := h.shut(ctx); err != nil {
+		return err
+	}
+	if err := <-h.failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	var config net.ListenConfig
+	at, err := config.Listen(ctx, "tcp", h.at)
+	if err != nil {
+		return err
+	}
+	return h.open(ctx, at, h.files+".db")
+}
+
+// wait waits until ctx ends, or something that should run doesn't.
+func (h *hotel) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-h.failed:
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to end.
+		}
+		return err
+	}
+}
+
+// stop ends everything: the restaurant first, which would else hear nothing from the hotel.
+func (h *hotel) stop(ctx context.Context) error {
+	h.end()
+	err := h.shut(ctx)
+	h.group.Wait()
+	return err
+}

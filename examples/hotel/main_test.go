@@ -1,0 +1,389 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute/internal/browsertest"
+	"github.com/tillroute/tillroute/pms"
+	"github.com/tillroute/tillroute/pms/pmstest"
+)
+
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	var out, logs bytes.Buffer
+	folder := t.TempDir()
+	args := []string{"-once", "-db", filepath.Join(folder, "x.db")}
+	require.NoError(t, run(t.Context(), args, &out, &logs))
+	require.Contains(t, out.String(), "each bill once")
+	require.NoError(t, run(t.Context(), args, &out, &logs), "on the files of an earlier run")
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	for _, file := range files {
+		assert.True(t, strings.HasPrefix(file.Name(), "x."), "%s is one of the files that -db names", file.Name())
+	}
+}
+
+func TestBadUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-nosuch"}, {"argument"}} {
+		require.ErrorIs(t, run(t.Context(), args, io.Discard, io.Discard), errUsage)
+	}
+	require.ErrorIs(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp)
+	var config net.ListenConfig
+	taken, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	for _, addr := range []string{"nonsense", taken.Addr().String()} {
+		err = run(t.Context(), []string{"-db", filepath.Join(t.TempDir(), "x.db"), "-addr", addr}, io.Discard, io.Discard)
+		require.ErrorContains(t, err, "-addr")
+	}
+}
+
+func TestStopsWhenAsked(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", filepath.Join(t.TempDir(), "x.db")}, io.Discard, io.Discard)
+	}()
+	cancel()
+	select {
+	case err := <-ended:
+		// Stopped before it ran is as good.
+		assert.True(t, err == nil || errors.Is(err, context.Canceled), "%v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not stop")
+	}
+}
+
+func newBooks(t *testing.T) *books {
+	t.Helper()
+	b, err := openBooks(t.Context(), filepath.Join(t.TempDir(), "x.folios.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.close()) })
+	return b
+}
+
+// folio returns what is on the folio of R-101, in lines of bill, amount and tip.
+func folio(t *testing.T, b *books) (lines []string, balance string) {
+	t.Helper()
+	rooms, err := b.rooms(t.Context())
+	require.NoError(t, err)
+	for _, r := range rooms {
+		if r.Reservation == "R-101" {
+			for _, p := range r.Postings {
+				lines = append(lines, p.Bill+" "+p.Amount.String()+" "+p.Gratuity.String())
+			}
+			return lines, r.Balance.String()
+		}
+	}
+	t.Fatal("no such reservation")
+	return nil, ""
+}
+
+func parsed(t *testing.T, c *pmstest.Charge) pms.Charge {
+	t.Helper()
+	charge, err := pms.ParseCharge(c.Body())
+	require.NoError(t, err)
+	charge.Key = c.Key
+	return charge
+}
+
+func TestTheBooksPostOnce(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	bill := pmstest.NewCharge("key").Set("payments.0.reservationId", "R-101")
+	other := bill.Clone().Set("fiscId", "A1.1").Set("uuid", nil)
+	for _, c := range []*pmstest.Charge{bill, bill, bill.Again(), other} {
+		require.NoError(t, b.post(t.Context(), parsed(t, c)))
+	}
+	lines, balance := folio(t, b)
+	require.Len(t, lines, 1)
+	require.Equal(t, "12", balance)
+
+	// Neither name is needed, but the key.
+	nameless := func() *pmstest.Charge { return bill.Again().Set("fiscId", nil).Set("uuid", nil) }
+	for range 2 {
+		c := nameless()
+		require.NoError(t, b.post(t.Context(), parsed(t, c)))
+		require.NoError(t, b.post(t.Context(), parsed(t, c)))
+	}
+	_, balance = folio(t, b)
+	require.Equal(t, "36", balance)
+}
+
+func TestAReversalStandsBesideItsOrigin(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	first := pmstest.NewCharge("key").Set("payments.0.reservationId", "R-101")
+	second := pmstest.NewCharge("key").Set("payments.0.reservationId", "R-101")
+	void := first.Void().Set("payments.0.reservationId", nil) // it may be missing
+	for _, c := range []*pmstest.Charge{first, second, void} {
+		require.NoError(t, b.post(t.Context(), parsed(t, c)))
+	}
+	lines, balance := folio(t, b)
+	require.Equal(t, []string{parsed(t, first).FiscID + " 11 1", parsed(t, void).FiscID + " -11 -1", parsed(t, second).FiscID + " 11 1"}, lines)
+	require.Equal(t, "12", balance)
+
+	refusal, ok := errors.AsType[*pms.Refusal](b.post(t.Context(), parsed(t, first.Void())))
+	require.True(t, ok, "it was taken back already")
+	require.Contains(t, refusal.Message, "wasn't posted")
+	reversal, corrected := second.TipCorrection("3.00")
+	require.NoError(t, b.post(t.Context(), parsed(t, reversal)))
+	require.NoError(t, b.post(t.Context(), parsed(t, corrected)))
+	require.NoError(t, b.post(t.Context(), parsed(t, corrected.Void().Set("initialAccountId", parsed(t, second).FiscID))))
+	_, balance = folio(t, b)
+	require.Equal(t, "0", balance)
+}
+
+func TestAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	bill := pmstest.NewCharge("key").Set("payments.0.reservationId", "R-101")
+	list, ok := bill.Payload["payments"].([]any)
+	require.True(t, ok)
+	stranger := bill.Clone().Set("payments.0.reservationId", "R-999").Payload["payments"]
+	more, ok := stranger.([]any)
+	require.True(t, ok)
+	bill.Payload["payments"] = append(list, more...)
+	require.ErrorContains(t, b.post(t.Context(), parsed(t, bill)), "Nobody has checked in as R-999")
+	lines, _ := folio(t, b)
+	require.Empty(t, lines)
+	bill.Payload["payments"] = list
+	require.NoError(t, b.post(t.Context(), parsed(t, bill)), "what was refused may be tried again")
+	bill = bill.Again().Set("fiscId", "A2").Set("payments.0.methodCode", "CASH")
+	require.NoError(t, b.post(t.Context(), parsed(t, bill)))
+	lines, _ = folio(t, b)
+	require.Len(t, lines, 1, "cash is no posting")
+}
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	find := func(term string) (names []string) {
+		t.Helper()
+		found, err := b.search(t.Context(), term)
+		require.NoError(t, err)
+		for _, r := range found {
+			limit := ""
+			if r.CreditLimit.Valid {
+				limit = " " + r.CreditLimit.Decimal.String()
+			}
+			names = append(names, r.ClientName+limit)
+		}
+		return names
+	}
+	require.Equal(t, []string{"Anna Müller"}, find("MÜL"))
+	require.Equal(t, []string{"Zoë O’Neill 40", "Sam O’Neill 40"}, find("103"))
+	require.Empty(t, find(" "))
+	require.NoError(t, b.change(t.Context(), "R-104", "check-out"))
+	require.NoError(t, b.post(t.Context(), parsed(t, pmstest.NewCharge("key").Set("payments.0.reservationId", "R-103"))))
+	require.Equal(t, []string{"Zoë O’Neill 28"}, find("neill"), "what is left of the limit")
+	require.Error(t, b.change(t.Context(), "R-104", "burn"))
+	require.Error(t, b.change(t.Context(), "R-999", "block"))
+}
+
+// process is the program, as a person starts it.
+type process struct {
+	t    *testing.T
+	path string
+	args []string
+	cmd  *exec.Cmd
+	// url is the hotel's, and restaurant that of the waiter's page.
+	url, restaurant string
+}
+
+func newProcess(t *testing.T) *process {
+	t.Helper()
+	folder := t.TempDir()
+	p := &process{t: t, path: filepath.Join(folder, "hotel")}
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	p.args = []string{"-addr", freePorts(t), "-db", filepath.Join(folder, "hotel.db")}
+	t.Cleanup(p.kill)
+	return p
+}
+
+func freePorts(t *testing.T) string {
+	t.Helper()
+	var config net.ListenConfig
+	for range 50 {
+		first, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		address := first.Addr().String()
+		_, port, err := net.SplitHostPort(address)
+		require.NoError(t, err)
+		n, err := strconv.Atoi(port)
+		require.NoError(t, err)
+		second, err := config.Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1)))
+		_ = first.Close()
+		if err == nil {
+			_ = second.Close()
+			return address
+		}
+	}
+	t.Fatal("there are no two free ports side by side")
+	return ""
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.path, p.args...)
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(p.t, err)
+	require.NoError(p.t, p.cmd.Start())
+	lines := bufio.NewReader(out)
+	for _, address := range []*string{&p.url, &p.restaurant} {
+		line, err := lines.ReadString('\n')
+		require.NoError(p.t, err, "it prints its addresses")
+		*address = regexp.MustCompile(`http://\S+`).FindString(line)
+	}
+}
+
+// kill ends it as kill -9 does.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	p.cmd = nil
+}
+
+// call calls a page, or the control API of the simulated restaurant.
+func (p *process) call(method, target, body string) string {
+	p.t.Helper()
+	request, err := http.NewRequestWithContext(p.t.Context(), method, target, strings.NewReader(body))
+	require.NoError(p.t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(p.t, err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(p.t, err)
+	require.Less(p.t, response.StatusCode, 300, "%s", text)
+	return string(text)
+}
+
+// sim calls the control API.
+func (p *process) sim(method, path, body string) string {
+	p.t.Helper()
+	return p.call(method, strings.TrimSuffix(p.restaurant, "/restaurant")+"/_sim/pms"+path, body)
+}
+
+// posted waits until everything is posted or not, and returns the first posting.
+func (p *process) posted() (state, message string) {
+	p.t.Helper()
+	var list []struct {
+		State   string `json:"state"`
+		Message string `json:"message"`
+	}
+	require.NoError(p.t, json.Unmarshal([]byte(p.sim("GET", "/postings?settled=1&wait_ms=20000", "")), &list))
+	require.Len(p.t, list, 1)
+	return list[0].State, list[0].Message
+}
+
+// TestKilledBetweenPostingAndRecord kills the program when the hotel has posted and not answered.
+func TestKilledBetweenPostingAndRecord(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	p.start()
+	p.call("POST", p.url+"pace/late", "")
+	p.sim("POST", "/bills", `{"items":[{"sku":"B01","quantity":1}],"payments":[{"method":"IKPMS","reservation_id":"R-102"}]}`)
+	count := func() int { return strings.Count(p.call("GET", p.url, ""), `data-bill="A12345.1"`) }
+	require.Eventually(t, func() bool { return count() == 1 }, 20*time.Second, 10*time.Millisecond)
+	p.kill()
+	p.start()
+	// The restaurant has had no answer, and sends it once more. The record says that somebody is posting it.
+	state, message := p.posted()
+	require.Equal(t, "failed", state)
+	require.Contains(t, message, "Still being posted")
+	require.Equal(t, 1, count())
+	// Somebody is given a minute. It is over.
+	p.kill()
+	db, err := sql.Open("sqlite", p.args[3])
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), `UPDATE deliveries SET lease_until = 1 WHERE finished_at IS NULL`)
+	require.NoError(t, errors.Join(err, db.Close()))
+	p.start()
+	p.sim("POST", "/bills/A12345.1/post-again", "")
+	state, message = p.posted()
+	require.Equal(t, "success", state, message)
+	require.Equal(t, 1, count())
+}
+
+// TestBrowserFirstVisit does what a newcomer does at the reception and in the restaurant.
+func TestBrowserFirstVisit(t *testing.T) {
+	p := newProcess(t)
+	p.start()
+	b := browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "ERR_NETWORK", "Failed to fetch")
+	reception := b.Open(p.url, 1280)
+	hotel := reception.Main()
+	hotel.Until("document.body.dataset.ready === 'hotel'")
+	restaurant := b.Open(p.restaurant, 1280)
+	waiter := restaurant.Main()
+	waiter.Until("document.body.dataset.ready === 'restaurant'")
+	waiter.Click("#dishes button", "Risotto")
+	waiter.Click("#dishes button", "Beer")
+	waiter.Do("document.querySelector('#term').focus()")
+	restaurant.Press("test")
+	waiter.Until("document.querySelector('#guests button')?.textContent.includes('Mike Test, up to 100')")
+	restaurant.Press(kb.ArrowDown)
+	waiter.Until("document.activeElement.parentElement.parentElement.id === 'guests'")
+	restaurant.Press("\r")
+	waiter.Until("document.activeElement.id === 'room'")
+	waiter.Do("document.querySelector('#tip').value = '2'")
+	restaurant.Press("\r")
+	waiter.Until("document.querySelector('[data-bill=\"A12345.1\"]').dataset.state === 'success'")
+	const balance = "document.querySelector('#room-R-101 [data-part=balance]').textContent"
+	hotel.Until(balance + " === '25.90'")
+
+	waiter.Do("document.querySelector('#bills .tip').value = '3'")
+	waiter.Click("#bills button", "Correct tip")
+	hotel.Until(balance + " === '26.90'")
+	hotel.Until("[...document.querySelectorAll('#room-R-101 tbody tr')].map((row) => row.className).join() === 'taken,back,'")
+	waiter.Until("document.querySelectorAll('#bills li').length === 3")
+	reception.Screenshot("hotel-reception")
+	restaurant.Screenshot("hotel-restaurant")
+
+	// With the keyboard, and what has the focus keeps it.
+	hotel.Do("document.querySelector('#block-R-101').focus()")
+	reception.Press("\r")
+	hotel.Until("document.querySelector('#room-R-101 .mark')?.textContent === 'Blocked.' && document.activeElement.id === 'block-R-101' && document.activeElement.textContent === 'Unblock'")
+	waiter.Click("#dishes button", "Beer")
+	waiter.Do("document.querySelector('#term').focus()")
+	restaurant.Press("mike")
+	waiter.Until("document.querySelector('#guests button')?.textContent.includes('blocked')")
+
+	p.kill()
+	hotel.Shows("#link", "does not answer")
+	p.start()
+	hotel.Until("document.querySelector('#link').textContent === ''")
+	hotel.Until(balance + " === '26.90'")
+	for _, page := range []*browsertest.Page{reception, restaurant} {
+		page.Resize(320)
+		page.Main().Until("document.documentElement.scrollWidth <= 320")
+	}
+	reception.Screenshot("hotel-reception-320")
+	restaurant.Screenshot("hotel-restaurant-320")
+}

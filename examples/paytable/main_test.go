@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute/internal/browsertest"
+)
+
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	folder := t.TempDir()
+	args := []string{"-once", "-db", filepath.Join(folder, "x.db")}
+	for range 2 { // The second time on the files of the first.
+		out.Reset()
+		require.NoError(t, run(t.Context(), args, &out, io.Discard), "%s", &out)
+		require.Contains(t, out.String(), "each once")
+	}
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	for _, file := range files {
+		assert.True(t, strings.HasPrefix(file.Name(), "x."), "%s is one of the files that -db names", file.Name())
+	}
+}
+
+func TestBadUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-nosuch"}, {"argument"}} {
+		require.ErrorIs(t, run(t.Context(), args, io.Discard, io.Discard), errUsage)
+	}
+	require.ErrorIs(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp)
+	require.ErrorContains(t, run(t.Context(), []string{"-addr", "nonsense"}, io.Discard, io.Discard), "-addr")
+	var config net.ListenConfig
+	taken, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	err = run(t.Context(), []string{"-db", filepath.Join(t.TempDir(), "x.db"), "-addr", taken.Addr().String()}, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "choose another address with -addr")
+}
+
+func TestStopsWhenAsked(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", filepath.Join(t.TempDir(), "x.db")}, io.Discard, io.Discard)
+	}()
+	cancel()
+	select {
+	case err := <-ended:
+		// Stopped before it ran is as good.
+		assert.True(t, err == nil || errors.Is(err, context.Canceled), "%v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not stop")
+	}
+}
+
+// process is the program, as a person starts it.
+type process struct {
+	t          *testing.T
+	path       string
+	args       []string
+	cmd        *exec.Cmd
+	url, world string
+}
+
+// newProcess builds the program. Both of its ports are free at this moment.
+func newProcess(t *testing.T) *process {
+	t.Helper()
+	folder := t.TempDir()
+	p := &process{t: t, path: filepath.Join(folder, "paytable")}
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	address, next := freePorts(t)
+	p.args, p.world = []string{"-addr", address, "-db", filepath.Join(folder, "paytable.db")}, "http://"+next
+	t.Cleanup(p.kill)
+	return p
+}
+
+func freePorts(t *testing.T) (address, next string) {
+	t.Helper()
+	var config net.ListenConfig
+	for range 50 {
+		first, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		address := first.Addr().String()
+		_, port, err := net.SplitHostPort(address)
+		require.NoError(t, err)
+		n, err := strconv.Atoi(port)
+		require.NoError(t, err)
+		second, err := config.Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1)))
+		_ = first.Close()
+		if err == nil {
+			_ = second.Close()
+			return address, second.Addr().String()
+		}
+	}
+	t.Fatal("there are no two free ports side by side")
+	return "", ""
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.path, p.args...)
+	p.cmd.Stderr = os.Stderr
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(p.t, err)
+	require.NoError(p.t, p.cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(p.t, err, "it prints its address")
+	p.url = strings.TrimSpace(line)
+}
+
+// kill ends it as kill -9 does.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	p.cmd = nil
+}
+
+// sim calls the simulated world, and returns how many things it answered with if it answered a list.
+func (p *process) sim(verb, path, body string) int {
+	p.t.Helper()
+	request, err := http.NewRequestWithContext(p.t.Context(), verb, p.world+"/_sim"+path, strings.NewReader(body))
+	require.NoError(p.t, err)
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(p.t, err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(p.t, err)
+	require.Less(p.t, response.StatusCode, 300, "%s %s: %s", verb, path, text)
+	var list []json.RawMessage
+	_ = json.Unmarshal(text, &list)
+	return len(list)
+}
+
+// approve approves the payment that a terminal asks for, as soon as it does.
+func (p *process) approve(terminal string) {
+	p.t.Helper()
+	p.sim(http.MethodGet, "/smartconnect/terminals/"+terminal+"/transaction?wait_ms=20000", "")
+	p.sim(http.MethodPost, "/smartconnect/terminals/"+terminal+"/approve", "")
+}
+
+// TestBrowserGuestsPay has guests pay at table 2, and kills the program twice: while the card is presented, and while the payment is on
+// its way to the check.
+func TestBrowserGuestsPay(t *testing.T) {
+	p := newProcess(t)
+	p.start()
+	b := browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "Failed to fetch", "status of 422")
+	for _, width := range []int64{1280, 320} {
+		floor := b.Open(p.url, width)
+		floor.Main().Shows("a[href='/table/2']", "37.10 EUR")
+		floor.Main().Shows("a[href='/table/1']", "free")
+		floor.Main().Until("document.documentElement.scrollWidth <= innerWidth")
+		floor.Screenshot("floor-" + strconv.FormatInt(width, 10))
+		floor.Close()
+	}
+	tab := b.Open(p.url+"table/2", 320)
+	page := tab.Main()
+	page.Until("document.body.dataset.ready && document.documentElement.scrollWidth <= innerWidth")
+	page.Shows("#due", "37.10 EUR")
+	terminal := page.Text("document.querySelector('#pay p').textContent.match(/[0-9]+/)[0]")
+
+	// By keyboard alone: a part of 10.00.
+	page.Do("document.querySelector('[name=amount]').focus()")
+	tab.Press("100000\r")
+	page.Shows("[role=alert]:not([hidden])", "only 37.10 EUR are left")
+	page.Do("document.querySelector('[name=amount]').focus()")
+	tab.Press("10\r")
+	page.Shows("ol li", "at the terminal")
+	page.Shows("#check + table", "of which being paid")
+	p.kill()
+	page.Shows("#trouble", "The connection is lost")
+	p.start()
+	page.Until("document.querySelector('#trouble').hidden")
+	p.approve(terminal)
+	page.Shows("ol li[data-stage=paid]", "10.00 EUR")
+	page.Shows("#due", "27.10 EUR")
+	tab.Screenshot("table-part")
+
+	// The rest, while the point of sale is away.
+	p.sim(http.MethodPost, "/kseries/pos", `{"state":"offline"}`)
+	page.Click("#pay button", "Pay by card")
+	page.Shows("ol li", "at the terminal")
+	p.approve(terminal)
+	page.Shows("ol li", "being applied")
+	p.kill()
+	p.start()
+	page.Until("document.querySelector('#trouble').hidden")
+	page.Shows("ol li", "being applied")
+	p.sim(http.MethodPost, "/kseries/pos", `{"state":"online"}`)
+	page.Shows("ol li:first-child[data-stage=paid]", "27.10 EUR")
+	page.Until("document.querySelector('#pay').hidden")
+	require.Equal(t, 2, p.sim(http.MethodGet, "/smartconnect/charges", ""))
+	require.Equal(t, 2, p.sim(http.MethodGet, "/kseries/applied", ""))
+
+	// What the check can't take waits for a waiter.
+	p.sim(http.MethodPost, "/kseries/tasks/fail", `{"count":1,"error_type":"PAYMENT_METHOD_NOT_FOUND","reason":"no such method"}`)
+	tab = b.Open(p.url+"table/3", 1280)
+	page = tab.Main()
+	page.Until("document.body.dataset.ready")
+	terminal = page.Text("document.querySelector('#pay p').textContent.match(/[0-9]+/)[0]")
+	page.Click("#pay button", "Pay by card")
+	page.Shows("ol li", "at the terminal")
+	p.approve(terminal)
+	page.Shows("ol li", "doesn't know the payment method")
+	tab.Screenshot("table-refused")
+	page.Click("ol button", "Try again")
+	page.Shows("ol li[data-stage=paid]", "12.50 EUR")
+	require.Equal(t, 3, p.sim(http.MethodGet, "/smartconnect/charges", ""))
+	require.Equal(t, 3, p.sim(http.MethodGet, "/kseries/applied", ""))
+	tab.Screenshot("table-paid")
+}

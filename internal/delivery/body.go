@@ -1,0 +1,31 @@
+package delivery
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+)
+
+// sensible is the largest length that is believed before the bytes are there.
+const sensible = 64 << 10
+
+// Body reads the body of a request. One that is larger than limit in bytes is an [*http.MaxBytesError].
+func Body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	if r.ContentLength <= 0 || r.ContentLength > sensible {
+		return io.ReadAll(limited)
+	}
+	// One byte more than was said, to see that there isn't.
+	body := make([]byte, r.ContentLength+1)
+	n, err := io.ReadFull(limited, body)
+	switch {
+	case err == nil:
+		rest, err := io.ReadAll(limited)
+		return slices.Concat(body, rest), err
+	case errors.Is(err, io.ErrUnexpectedEOF) && int64(n) == r.ContentLength:
+		return body[:n], nil
+	default:
+		return body[:n], err
+	}
+}
