@@ -2,10 +2,12 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
@@ -209,10 +211,13 @@ func (s *Store) FinishPayment(
 	}
 	s.news.tell(c.Payment.Terminal, false)
 	if got.found && !got.ok {
-		// It was withdrawn or moved in between: what comes after it is next. Should this fail, the payment has ended
-		// all the same, and whoever asks for ready terminals finds the rest.
+		// It was withdrawn or moved in between: what comes after it is next. Should that fail, the payment has ended
+		// all the same, and whoever asks for ready terminals finds the rest; but who may have a claim is told so.
 		next, ok, err = s.ClaimPayment(ctx, c.Payment.Terminal, c.Owner, lease)
-		return next, ok && err == nil, nil
+		if !errors.Is(err, tillroute.ErrOutcomeUnknown) {
+			err = nil
+		}
+		return next, ok, err
 	}
 	return got.claim, got.ok, nil
 }

@@ -15,7 +15,7 @@ const codeMemory = 24 * time.Hour
 func (s *Store) PutCode(ctx context.Context, code pairing.Code, ttl time.Duration) (pairing.Code, error) {
 	return transact(ctx, s, func(ctx context.Context, t *tx) (pairing.Code, error) {
 		stored := code
-		if err := t.lock(ctx, code.Terminal.String()); err != nil {
+		if err := t.lock(ctx, "terminal", code.Terminal.String()); err != nil {
 			return stored, err
 		}
 		// What is too old to be of use to anybody, this text perhaps among it.
@@ -47,13 +47,17 @@ func (s *Store) RedeemCode(
 ) (pairing.Pairing, error) {
 	return transact(ctx, s, func(ctx context.Context, t *tx) (pairing.Pairing, error) {
 		// Who guesses at many nodes at once is counted at one after the other.
-		if err := t.lock(ctx, tries.Key); err != nil {
+		if err := t.lock(ctx, "tries", tries.Key); err != nil {
 			return pairing.Pairing{}, err
 		}
 		if err := checkTries(ctx, t, p.Register, tries); err != nil {
 			return pairing.Pairing{}, err
 		}
 		p, err := redeem(ctx, t, text, p)
+		if err == nil {
+			// PutPairing may be about to pair a register that had no pairing when it looked.
+			err = t.lock(ctx, "register", p.Register.String())
+		}
 		if err == nil {
 			return pair(ctx, t, p)
 		}

@@ -126,10 +126,8 @@ func code(err error) string {
 	return ""
 }
 
-// lockTimeout is how long a statement waits for another transaction, in the form of a setting. It leaves time to say so.
-func (s *Store) lockTimeout() string {
-	return strconv.FormatInt((s.timeout / 2).Milliseconds(), 10)
-}
+// lockTimeout is how long a statement waits for another transaction, in the form of a setting.
+func lockTimeout(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // micros is a duration for the database, which counts as nothing if it is negative.
 func micros(d time.Duration) int64 { return max(d, 0).Microseconds() }

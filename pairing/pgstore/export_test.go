@@ -22,6 +22,9 @@ func AcceptAlone(ctx context.Context, s *Store, on interface {
 // BareSelect is the query of Payment.
 func BareSelect(s *Store) string { return s.sql(selectPayment) }
 
+// Number is what tells the locks of a store's schema from those of others.
+func Number(s *Store) int64 { return s.number }
+
 // Pending returns how many writes wait.
 func Pending(s *Store) int { return s.group.queue.Len() }
 

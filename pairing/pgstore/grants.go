@@ -35,7 +35,7 @@ func (s *Store) Grant(ctx context.Context, system, account string) (pairing.Gran
 // PutGrant stores g if the stored grant has version ifVersion.
 func (s *Store) PutGrant(ctx context.Context, g pairing.Grant, ifVersion int64) (pairing.Grant, error) {
 	return transact(ctx, s, func(ctx context.Context, t *tx) (stored pairing.Grant, err error) {
-		if err := t.lock(ctx, g.System+"/"+g.Account); err != nil {
+		if err := t.lock(ctx, "grant", g.System+"/"+g.Account); err != nil {
 			return stored, err
 		}
 		var old pairing.Grant

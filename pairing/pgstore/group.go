@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,7 +22,12 @@ const maxGroup = 128
 type group struct {
 	store *Store
 	queue *batch.Queue[write]
+	alone sync.WaitGroup // those that are written by themselves
 }
+
+// patience is how long a group waits for other transactions: whoever needs longer leaves it, so that a lock that
+// somebody holds on one queue does not hold up the others.
+const patience = 250 * time.Millisecond
 
 // write is one statement, which returns a row or none.
 type write struct {
@@ -37,7 +43,7 @@ type write struct {
 }
 
 // rank orders the statements of a transaction: two nodes that lock the same things lock them in the same order, or each
-// would wait for the other. What appends to queues has its own order, see [group.locks], and comes first.
+// would wait for the other. What appends to queues has its own order, see [locks], and comes first.
 func rank(a, b *batch.Member[write]) int {
 	switch first, second := a.Write.register != nil, b.Write.register != nil; {
 	case first && second:
@@ -54,6 +60,12 @@ func rank(a, b *batch.Member[write]) int {
 // do has w written, and returns when that is durable or can't be done.
 func (g *group) do(ctx context.Context, w write) error { return g.queue.Write(ctx, w) }
 
+// close refuses new writes and waits for those that are under way.
+func (g *group) close() {
+	g.queue.Close()
+	g.alone.Wait()
+}
+
 // commit writes what is pending. Writes are taken once there is a connection, so that callers can leave while there is
 // none.
 func (g *group) commit(ctx context.Context) {
@@ -65,31 +77,34 @@ func (g *group) commit(ctx context.Context) {
 		finish(members, g.store.failed(ctx, err))
 		return
 	}
-	defer conn.Release()
 	if len(members) == 0 {
+		conn.Release()
 		return
 	}
 	slices.SortStableFunc(members, rank)
-	switch err := g.send(ctx, conn, members); {
+	err = g.send(ctx, conn, members, min(patience, g.store.timeout/2))
+	conn.Release()
+	switch {
 	case err == nil:
 		for _, m := range members {
 			m.Done()
 		}
 	case !undone(err):
 		finish(members, g.store.lost(err))
-	case len(members) == 1 && !conflicted(err) || code(err) == "":
+	case len(members) == 1 && !conflicted(err) && code(err) != lockNotAvailable || code(err) == "":
 		finish(members, g.store.failed(ctx, err))
 	default:
 		g.apart(ctx, members)
 	}
 }
 
-// send writes the members in one transaction and reads their answers. It fails if the database failed any of them.
-func (g *group) send(ctx context.Context, conn *pgxpool.Conn, members []*batch.Member[write]) error {
+// send writes the members in one transaction, which waits that long for others, and reads their answers. It fails if the
+// database failed any of them.
+func (g *group) send(ctx context.Context, conn *pgxpool.Conn, members []*batch.Member[write], wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, g.store.timeout)
 	defer cancel()
 	b := &pgx.Batch{}
-	lock := g.locks(members)
+	lock := locks(members, wait)
 	for _, statement := range lock {
 		b.Queue(g.store.sql(statement.query), statement.args...)
 	}
@@ -130,11 +145,11 @@ func read(results pgx.BatchResults, w write) error {
 }
 
 // locks returns the statements that come before those of the members.
-func (g *group) locks(members []*batch.Member[write]) []write {
+func locks(members []*batch.Member[write], wait time.Duration) []write {
 	// Without statistics, which a new or quickly grown table doesn't have, PostgreSQL would read tables from end to end.
 	list := []write{{
 		query: "SELECT set_config('lock_timeout', $1::text, true), set_config('enable_seqscan', 'off', true)",
-		args:  []any{g.store.lockTimeout()},
+		args:  []any{lockTimeout(wait)},
 	}}
 	var systems, accounts, registers []string
 	for _, m := range members {
@@ -149,25 +164,23 @@ func (g *group) locks(members []*batch.Member[write]) []write {
 	return list
 }
 
-// apart writes each of members in a transaction of its own. It is for a group in which the database failed one, and
-// that was therefore undone as a whole.
+// apart writes each of members in a transaction of its own, and does not wait for them. It is for a group in which the
+// database failed one, and that was therefore undone as a whole.
 func (g *group) apart(ctx context.Context, members []*batch.Member[write]) {
-	var all sync.WaitGroup
 	for _, m := range members {
-		all.Go(func() {
-			m.Err = g.alone(ctx, m)
+		g.alone.Go(func() {
+			m.Err = g.writeAlone(ctx, m)
 			m.Done()
 		})
 	}
-	all.Wait()
 }
 
-func (g *group) alone(ctx context.Context, m *batch.Member[write]) error {
+func (g *group) writeAlone(ctx context.Context, m *batch.Member[write]) error {
 	for try := 1; ; try++ {
 		err := g.tryAlone(ctx, m)
 		switch {
-		case err == nil:
-			return nil
+		case err == nil || !broken(err):
+			return err
 		case !undone(err):
 			return g.store.lost(err)
 		case try == attempts || !conflicted(err):
@@ -184,7 +197,7 @@ func (g *group) tryAlone(ctx context.Context, m *batch.Member[write]) error {
 		return g.store.failed(ctx, err)
 	}
 	defer conn.Release()
-	return g.send(ctx, conn, []*batch.Member[write]{m})
+	return g.send(ctx, conn, []*batch.Member[write]{m}, g.store.timeout/2) // which leaves time to say so
 }
 
 func finish(members []*batch.Member[write], err error) {

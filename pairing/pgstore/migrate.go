@@ -28,6 +28,15 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What is checked and what is written would not be told from what others wrote in between.
+	var isolation string
+	if err := s.pool.QueryRow(ctx, "SELECT current_setting('transaction_isolation')").Scan(&isolation); err != nil {
+		return err
+	}
+	if isolation != "read committed" {
+		return pairing.Errorf(tillroute.KindInvalid, nil,
+			"transactions are %s by default: set default_transaction_isolation to read committed for this user", isolation)
+	}
 	// Who finds everything in place needs no right to make it.
 	version, err := s.version(ctx, s.pool)
 	if err != nil || version == int64(len(names)) {
@@ -47,7 +56,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		_ = raw.Rollback(cleanup)
 	}()
 	t := &tx{Tx: raw, store: s}
-	if err := t.lock(ctx, "migrations"); err != nil {
+	if err := t.lock(ctx, "migrations", ""); err != nil {
 		return err
 	}
 	if version, err = s.version(ctx, t); err != nil {

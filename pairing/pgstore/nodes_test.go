@@ -89,6 +89,65 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	nodesHear(t, config(t))
 }
 
+// A channel's name has less room than a schema's.
+func TestNodesOfALongSchemaHearOfEachOther(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	c.Schema = strings.Repeat("x", 52) + "éééé" // where the channel's name would be cut
+	nodesHear(t, c)
+	perform(t, other(t), "DROP SCHEMA "+c.Schema+" CASCADE")
+}
+
+// Of two that pair a register for the first time, one knows that it was not the first.
+func TestARegisterIsPairedByACodeMeanwhile(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	c.Timeout = 20 * time.Second
+	s := open(t, c)
+	_, err := s.PutCode(t.Context(), pairing.Code{Text: "CODE", Terminal: benchTerminal(1)}, time.Hour)
+	require.NoError(t, err)
+	conn, look := other(t), other(t)
+	perform(t, conn, "BEGIN; LOCK TABLE "+c.Schema+".pairings IN SHARE MODE") // reading goes on
+	redeemed, put := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := s.RedeemCode(t.Context(), "CODE", pairing.Pairing{Register: benchRegister(0)}, pairing.Tries{Key: "k", Max: 5, Window: time.Hour})
+		redeemed <- err
+	}()
+	waiting(t, look, c.Schema+`".pairings`, 1)
+	go func() {
+		_, err := s.PutPairing(t.Context(), pairing.Pairing{Register: benchRegister(0), Terminal: benchTerminal(2)}, 0)
+		put <- err
+	}()
+	require.Eventually(t, func() bool {
+		var n int
+		err := look.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="+
+			" (SELECT oid FROM pg_database WHERE datname = current_database()) AND (locktype = 'advisory' AND"+
+			" ((classid::bigint << 32) | objid::bigint) = hashtextextended('register '||$1, $2) OR"+
+			" relation = to_regclass($3)::oid)", benchRegister(0).String(), pgstore.Number(s.Store), c.Schema+".pairings").Scan(&n)
+		return err == nil && n == 2
+	}, 30*time.Second, time.Millisecond)
+	perform(t, conn, "ROLLBACK")
+	require.NoError(t, <-redeemed)
+	requireError(t, <-put, tillroute.ErrConflict, tillroute.Failed)
+	p, err := s.Pairing(t.Context(), benchRegister(0))
+	require.NoError(t, err)
+	require.Equal(t, benchTerminal(1), p.Terminal)
+}
+
+// Tests, and programs, may share a database: what is locked in one schema is not locked in another.
+func TestSchemasDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	one, two := config(t), config(t)
+	one.Timeout = time.Second
+	first, second := paired(t, one), paired(t, two)
+	tx, err := other(t).Begin(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, pgstore.AcceptAlone(t.Context(), second.Store, tx, benchRequest(0, 1)))
+	_, err = first.AcceptPayment(t.Context(), benchRequest(0, 1))
+	require.NoError(t, err)
+	require.NoError(t, tx.Rollback(t.Context()))
+}
+
 func TestALostConnectionEndsHearing(t *testing.T) {
 	t.Parallel()
 	c := config(t)
@@ -184,14 +243,14 @@ func TestNodesWorkTogether(t *testing.T) {
 	}
 }
 
-// waiting returns when n transactions wait for a lock of that kind on what is in the schema's database.
-func waiting(t *testing.T, conn *pgx.Conn, what string) {
+// waiting returns when n transactions wait for a lock in a statement with that text.
+func waiting(t *testing.T, conn *pgx.Conn, what string, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		var n int
+		var waiting int
 		err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%'||$1||'%'"+
-			" AND pid <> pg_backend_pid()", what).Scan(&n)
-		return err == nil && n > 0
+			" AND pid <> pg_backend_pid()", what).Scan(&waiting)
+		return err == nil && waiting >= n
 	}, 30*time.Second, time.Millisecond, "nobody waits")
 }
 
@@ -216,9 +275,9 @@ func TestTheOrderOfSeqIsThatInWhichPaymentsCanBeSeen(t *testing.T) {
 		_, err := s.AcceptPayment(t.Context(), benchRequest(1, 3))
 		behind <- err
 	}()
-	waiting(t, look, c.Schema+`".payments`)
+	waiting(t, look, c.Schema+`".payments`, 1)
 	go func() { moved <- s.MoveRegister(t.Context(), benchRegister(0), benchTerminal(0), benchTerminal(9)) }()
-	waiting(t, look, c.Schema+`".pairings WHERE system = $1`)
+	waiting(t, look, c.Schema+`".pairings WHERE system = $1`, 1)
 	claim, ok, err := s.ClaimPayment(t.Context(), benchTerminal(0), "me", time.Minute)
 	require.NoError(t, err)
 	require.False(t, ok, "%s got ahead", claim.Payment.ID)

@@ -20,6 +20,7 @@ type news struct {
 	store *Store
 
 	mu      sync.Mutex
+	closed  bool
 	running bool
 	pending map[pairing.Terminal]bool
 	runs    sync.WaitGroup
@@ -32,6 +33,9 @@ const maxMessage = 7500
 func (n *news) tell(t pairing.Terminal, work bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return // who comes back from a write that Close has waited for
+	}
 	if n.pending == nil {
 		n.pending = map[pairing.Terminal]bool{}
 	}
@@ -42,8 +46,13 @@ func (n *news) tell(t pairing.Terminal, work bool) {
 	}
 }
 
-// wait returns when everything was told.
-func (n *news) wait() { n.runs.Wait() }
+// close returns when everything was told, and has nothing more told.
+func (n *news) close() {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
+	n.runs.Wait()
+}
 
 // run tells until nothing is left. What can't be told is found by polling.
 func (n *news) run() {

@@ -41,7 +41,7 @@ func lockPairing(ctx context.Context, t *tx, r pairing.Register) (p pairing.Pair
 // PutPairing pairs p.Register with p.Terminal.
 func (s *Store) PutPairing(ctx context.Context, p pairing.Pairing, ifVersion int64) (pairing.Pairing, error) {
 	return transact(ctx, s, func(ctx context.Context, t *tx) (pairing.Pairing, error) {
-		if err := t.lock(ctx, p.Register.String()); err != nil {
+		if err := t.lock(ctx, "register", p.Register.String()); err != nil {
 			return pairing.Pairing{}, err
 		}
 		old, _, err := lockPairing(ctx, t, p.Register)

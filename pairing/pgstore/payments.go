@@ -100,8 +100,9 @@ func amountText(d decimal.Decimal) string {
 }
 
 // queueLock is the number of the lock on a terminal's queue, in the statements of this package: whoever appends to the
-// queue holds it until the commit, so that the order of seq is that in which payments can be seen.
-const queueLock = "hashtextextended(provider || '/' || serial, 7311)"
+// queue holds it until the commit, so that the order of seq is that in which payments can be seen. The # is a number that
+// each schema has of its own: a database's schemas share its locks.
+const queueLock = "hashtextextended(provider || '/' || serial, #)"
 
 const (
 	lockQueues = "SELECT pg_advisory_xact_lock(number) FROM (" +

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"hash/fnv"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,7 +51,8 @@ type Store struct {
 	schema  string                                       // quoted
 	channel string
 	timeout time.Duration
-	queries sync.Map // those with @, by what is sent
+	number  int64    // of the schema, by which its locks are told from those of others
+	queries sync.Map // those with @ and #, by what is sent
 
 	group     group
 	news      news
@@ -113,8 +116,11 @@ func configure(c Config) (*Store, error) {
 		schema: pgx.Identifier{c.Schema}.Sanitize(), channel: "tillroute:" + c.Schema, timeout: c.Timeout,
 		closing: make(chan struct{}), id: rand.Text(),
 	}
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(c.Schema)) // it never fails
+	s.number = int64(sum.Sum64() >> 1) //nolint:gosec // it fits.
 	if len(s.channel) > 63 {
-		s.channel = s.channel[:63]
+		s.channel = "tillroute:" + strconv.FormatInt(s.number, 36) // PostgreSQL takes no longer name
 	}
 	s.group = group{store: s}
 	s.group.queue = batch.New[write](lanes, s.group.commit)
@@ -179,8 +185,8 @@ func (s *Store) Close() error {
 		return nil
 	}
 	close(s.closing)
-	s.group.queue.Close()
-	s.news.wait()
+	s.group.close()
+	s.news.close()
 	if s.owned {
 		s.pool.Close()
 	}
@@ -206,12 +212,12 @@ func (s *Store) begin(ctx context.Context) (_ context.Context, end func(), err e
 	}, nil
 }
 
-// sql returns a statement with the schema where it has @.
+// sql returns a statement with the schema where it has @, and its number where it has #.
 func (s *Store) sql(query string) string {
 	if known, ok := s.queries.Load(query); ok {
 		return known.(string) //nolint:forcetypeassert // nothing else is stored.
 	}
-	full := strings.ReplaceAll(query, "@", s.schema+".")
+	full := strings.NewReplacer("@", s.schema+".", "#", strconv.FormatInt(s.number, 10)).Replace(query)
 	s.queries.Store(query, full)
 	return full
 }

@@ -84,6 +84,7 @@ func TestOpenRefuses(t *testing.T) {
 		"nobody there":            {pgstore.Config{DSN: "postgres://u:s3cret@127.0.0.1:1/x"}, tillroute.ErrUnavailable, "can't be reached"},
 		"another program":         {pgstore.Config{DSN: url, Schema: schema}, tillroute.ErrInvalid, "another program"},
 		"a newer version":         {newer, tillroute.ErrInvalid, "version 1000"},
+		"another isolation":       {pgstore.Config{DSN: url + isolated(url), Schema: schema}, tillroute.ErrInvalid, "read committed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,6 +94,14 @@ func TestOpenRefuses(t *testing.T) {
 			require.NotContains(t, fmt.Sprintf("%s %+v", text, err), "s3cret")
 		})
 	}
+}
+
+// isolated is what to add to a URL for transactions of another kind.
+func isolated(url tillroute.Secret) tillroute.Secret {
+	if strings.Contains(url.Reveal(), "?") {
+		return "&default_transaction_isolation=serializable"
+	}
+	return "?default_transaction_isolation=serializable"
 }
 
 func TestASchemaMayHaveAnyName(t *testing.T) {
@@ -168,6 +177,37 @@ func TestALockOfSomebodyElse(t *testing.T) {
 	_, ok, err := s.ClaimPayment(t.Context(), benchTerminal(0), "me", time.Minute)
 	require.NoError(t, err)
 	require.True(t, ok)
+}
+
+// Nor does it hold up those who need it not, when they are many and write at the same time.
+func TestALockOfSomebodyElseHoldsUpItsTerminalAlone(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	c.Timeout = 20 * time.Second
+	s := paired(t, c)
+	for i := range 2 {
+		_, err := s.AcceptPayment(t.Context(), benchRequest(i, int64(i)))
+		require.NoError(t, err)
+	}
+	conn, look := other(t), other(t)
+	perform(t, conn, "BEGIN; SELECT FROM "+c.Schema+".payments FOR UPDATE")
+	var stuck sync.WaitGroup
+	for i := range 2 { // one for each lane
+		stuck.Go(func() {
+			_, ok, err := s.ClaimPayment(t.Context(), benchTerminal(i), "me", time.Minute)
+			assert.NoError(t, err) //nolint:testifylint // not the test's goroutine.
+			assert.True(t, ok)
+		})
+		waiting(t, look, c.Schema+`".payments`, i+1)
+	}
+	began := time.Now()
+	for i := range int64(4) {
+		_, err := s.AcceptPayment(t.Context(), benchRequest(2+int(i), 2+i))
+		require.NoError(t, err)
+	}
+	require.Less(t, time.Since(began), 5*time.Second, "what needs no lock waits for those who do")
+	perform(t, conn, "ROLLBACK")
+	stuck.Wait()
 }
 
 func TestACallerLeavesWhileItIsWritten(t *testing.T) {

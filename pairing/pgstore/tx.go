@@ -52,7 +52,7 @@ func attempt[T any](ctx context.Context, s *Store, do func(context.Context, *tx)
 		_ = raw.Rollback(cleanup)
 	}()
 	t := &tx{Tx: raw, store: s}
-	if err := raw.QueryRow(ctx, "SELECT now(), set_config('lock_timeout', $1, true)", s.lockTimeout()).Scan(&t.now, nil); err != nil {
+	if err := raw.QueryRow(ctx, "SELECT now(), set_config('lock_timeout', $1, true)", lockTimeout(s.timeout/2)).Scan(&t.now, nil); err != nil {
 		return got, err
 	}
 	t.now = t.now.UTC()
@@ -84,9 +84,9 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 	return tag.RowsAffected(), err
 }
 
-// lock waits for other transactions with the same name, which have ended when it returns. It is for what has no row yet
-// that could be locked.
-func (t *tx) lock(ctx context.Context, name string) error {
-	_, err := t.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 7312))", t.store.schema+name)
+// lock waits for other transactions with the same name of what, which have ended when it returns. It is for what has no
+// row yet that could be locked.
+func (t *tx) lock(ctx context.Context, what, name string) error {
+	_, err := t.exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, #))", what+" "+name)
 	return err
 }
