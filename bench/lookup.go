@@ -91,7 +91,7 @@ func lookup(ctx context.Context, b *bench, a *answer) error {
 		return err
 	}
 	defer func() { _ = barePairing.Close() }()
-	barePayment, err := file.PrepareContext(ctx, "SELECT "+fmt.Sprintf(paymentColumns, "")+" FROM payments WHERE id = ?")
+	barePayment, err := file.PrepareContext(ctx, fmt.Sprintf("SELECT "+paymentColumns+" FROM payments WHERE id = ?", ""))
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func lookup(ctx context.Context, b *bench, a *answer) error {
 			return err
 		}
 		// pgx prepares what it sends, once for each connection.
-		selectPayment := "SELECT " + fmt.Sprintf(paymentColumns, "::text") + " FROM tillroute.payments WHERE id = $1"
+		selectPayment := fmt.Sprintf("SELECT "+paymentColumns+" FROM tillroute.payments WHERE id = $1", "::text")
 		ways = append(ways,
 			way{"a pairing, PostgreSQL", pairingThrough(postgres), func(ctx context.Context, n int) error {
 				r := registerOf(n)

@@ -186,7 +186,7 @@ func parseShort(text string) (decimal.Decimal, bool) {
 	if point > 0 {
 		decimals = len(unsigned) - point - 1
 	}
-	return decimal.New(coefficient, int32(-decimals)), true //nolint:gosec // 18 at most.
+	return decimal.New(coefficient, int32(-decimals)), true
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
