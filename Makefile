@@ -1,8 +1,8 @@
 # Every target runs what its name says; CI runs .ci/run.
-.PHONY: help test race lint fmt tidy bench fuzz gateway cafe paytable hotel tour simulators ci vuln
+.PHONY: api help test race lint fmt tidy bench fuzz gateway cafe paytable hotel tour simulators chaos chaos-short ci vuln
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 test: ## run the tests
 	go test ./...
@@ -16,17 +16,19 @@ lint: ## run the linters
 fmt: ## format the code
 	go tool -modfile=tools/go.mod golangci-lint fmt ./...
 
-tidy: ## tidy both modules
+tidy: ## tidy all modules
 	go mod tidy
 	cd tools && go mod tidy
+	cd internal/chaos && go mod tidy
 
 bench: ## measure beside what people would use instead, and write bench/RESULTS.md
 	cd bench && go run .
 
-fuzz: ## run each fuzz target for half a minute
+FUZZTIME ?= 30s
+fuzz: ## run each fuzz target for half a minute, or for FUZZTIME
 	@for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p || exit 1; \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; \
 	done
 
@@ -47,6 +49,15 @@ tour: ## walk a payment from a register to a terminal and back
 
 simulators: ## serve the simulated systems
 	go run ./examples/simulators
+
+api: ## compare the exported API with that of the newest release
+	bash .ci/api
+
+chaos: ## destroy everything, for an hour (needs PostgreSQL and strace)
+	cd internal/chaos && go run . -plan full
+
+chaos-short: ## the same in less than five minutes
+	cd internal/chaos && go test ./... && go run . -plan short
 
 vuln: ## look for known vulnerabilities (needs vuln.go.dev)
 	go tool -modfile=tools/go.mod govulncheck ./...

@@ -26,6 +26,19 @@
 //		// it may have happened: look it up, never send it again
 //	}
 //
+// # Retries and idempotency
+//
+// A client repeats what provably never arrived, and what is safe to repeat. Everything else is sent once: an error that matches
+// [ErrOutcomeUnknown] may have taken effect, and the call says how to find out. [HTTPOptions] bounds attempts, repetitions and
+// waits. A payment's ID is what the routing core knows a repetition by.
+//
+// # Testing
+//
+// Each client has a simulated copy of its vendor's system beside it, to test your own program with:
+// [github.com/tillroute/tillroute/smartconnect/smartconnecttest], [github.com/tillroute/tillroute/xseries/xseriestest],
+// [github.com/tillroute/tillroute/paysera/payseratest], [github.com/tillroute/tillroute/kseries/kseriestest] and, for what is posted
+// to hotels, [github.com/tillroute/tillroute/pms/pmstest]. They check requests strictly, and lose answers on demand.
+//
 // # Money
 //
 // Amounts are [decimal.Decimal] values in units of their currency: 12.50 is twelve dollars fifty. [ToMinor],

@@ -157,8 +157,12 @@ func (e *Error) Error() string {
 		b.WriteByte(')')
 	}
 	if e.Message != "" {
+		text := oneLine(e.Message)
+		if e.Err != nil {
+			text = strings.TrimSuffix(text, ".") // A remote system's sentence goes on.
+		}
 		b.WriteString(": ")
-		b.WriteString(oneLine(e.Message))
+		b.WriteString(text)
 	}
 	if e.Err != nil {
 		b.WriteString(": ")

@@ -10,10 +10,10 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
 	"github.com/tillroute/tillroute/smartconnect"
+	"github.com/tillroute/tillroute/smartconnect/smartconnecttest"
 )
 
 // A register is paired with the terminal that shows a code, and takes a payment on it.
@@ -54,20 +54,14 @@ func must[T any](value T, err error) T {
 
 // simulatedTerminal starts a simulated SmartConnect with a terminal that shows a code and approves what it is asked.
 func simulatedTerminal() (baseURL, code, path string, clean func()) {
-	systems := testserver.New(testserver.Options{})
-	ctx, cancel := context.WithCancel(context.Background())
-	listener := must(systems.Listen(ctx, "127.0.0.1:0"))
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = systems.Serve(ctx, listener)
-	}()
-	terminal := systems.SmartConnect.Devices()[0]
-	terminal.SetAuto(testserver.AutoApprove, 0)
+	server := must(smartconnecttest.Start())
+	terminal := server.Terminal()
+	terminal.SetAnswer(smartconnecttest.Approves)
 	folder := must(os.MkdirTemp("", "tillroute-example-"))
-	return systems.Describe().SmartConnect.BaseURL, must(terminal.ShowCode()), filepath.Join(folder, "tillroute.db"), func() {
-		cancel()
-		<-served
+	return server.URL(), must(terminal.ShowCode()), filepath.Join(folder, "tillroute.db"), func() {
+		if err := server.Close(); err != nil {
+			log.Print(err)
+		}
 		_ = os.RemoveAll(folder)
 	}
 }

@@ -86,7 +86,7 @@ func checkAmount(amount decimal.Decimal, currency string, digits int32) error {
 		return Invalid("", "", "an amount of %s with %d digits and exponent %d is out of range", currency, amount.NumDigits(), e)
 	}
 	if !amount.Shift(digits).IsInteger() {
-		return Invalid("", "", "amount %s has more decimals than %s has (%d)", show(amount), currency, digits)
+		return Invalid("", "", "amount %s has more decimals than %s has (%d): round it", show(amount), currency, digits)
 	}
 	return nil
 }

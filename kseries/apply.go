@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +15,21 @@ import (
 const (
 	// claimTime is how long a try is its node's to send. Two nodes that send it at once do no harm, since they use one reference.
 	claimTime = 15 * time.Second
-	// personInterval is how often payments are looked at that wait for a person, who may be at another node.
+	// longestPause is the longest pause that the vendor can ask for.
+	longestPause = 5 * time.Minute
+	// personInterval is how often a payment is looked at that waits for a person, who may be at another node. If there are many,
+	// it is less often: each adds personShare, so that all together cost 100 reads a second at most.
 	personInterval = 15 * time.Second
-	// tail is how long payments are looked for again: those of several terminals need not appear in their order.
-	tail = 5 * time.Minute
+	personShare    = 10 * time.Millisecond
+	// terminalShare is the same of payments that are not over at their terminal: 1000 reads a second.
+	terminalShare = time.Millisecond
+	// Payments of several terminals need not appear in their order: those of shortTail are looked for again at each interval, and
+	// those of longTail each longInterval.
+	shortTail    = 3 * time.Second
+	longTail     = 5 * time.Minute
+	longInterval = time.Minute
+	// stretch is how many payments are read before something else is done.
+	stretch = 2000
 	// atOnce is how many payments are worked on at once.
 	atOnce = 16
 )
@@ -27,11 +39,61 @@ type following struct {
 	// next is when to look at it.
 	next time.Time
 	busy bool
+	// waits is what it waits for, as far as was seen.
+	waits waits
 }
 
-// Run applies what has been approved until ctx ends, and returns ctx's error. It takes up what an earlier process left behind, and
-// begins by reading the store's payments from the first one on. One call runs at a time; any number of nodes may run on one
-// store. What goes wrong is logged, and tried again.
+// waits is what an unsettled payment waits for.
+type waits int
+
+const (
+	forTime waits = iota
+	forTerminal
+	forPerson
+	// forNothing is a payment that is settled.
+	forNothing
+)
+
+// reader reads the store's payments in their order, and the last of them again.
+type reader struct {
+	// tail is how long a payment is looked for again.
+	tail time.Duration
+	// begin is the number before which none is read again, and at how far this reading has come.
+	begin, at int64
+	recent    []seen
+}
+
+type seen struct {
+	seq int64
+	at  time.Time
+}
+
+// newReader returns a reader that begins after a payment.
+func newReader(tail time.Duration, after int64) *reader {
+	return &reader{tail: tail, begin: after, at: after}
+}
+
+// see takes in the next payment.
+func (r *reader) see(p pairing.Payment) {
+	r.at = p.Seq
+	r.recent = append(r.recent, seen{p.Seq, p.AcceptedAt})
+	// Both ways: a clock that was set back must not have all be read again for as long.
+	for p.AcceptedAt.Sub(r.recent[0].at).Abs() > r.tail {
+		r.begin, r.recent = r.recent[0].seq, r.recent[1:]
+	}
+}
+
+// again begins the next reading.
+func (r *reader) again() { r.at, r.recent = r.begin, nil }
+
+// Run applies what has been approved until ctx ends, and returns ctx's error. It takes up what an earlier process left behind: it
+// begins by reading the store's payments from the first one on, while it does what there is to do about those that it has read. A
+// million take SQLite some 20 s, and newer ones that were submitted at other nodes wait for that. One call runs at a time; any number
+// of nodes may run on one store. What goes wrong is logged, and tried again.
+//
+// From then on it reads what is new, and the payments of the last 3 s, at each Interval, and those of the last 5 min each minute: those
+// of several terminals need not appear in their order. Of the payments that are not over it reads each by itself, up to some 1000 a
+// second while they are at terminals, and 100 a second while they wait for a person.
 func (p *Payments) Run(ctx context.Context) error {
 	if p.router == nil {
 		return tillroute.Invalid(System, "Payments.Run", "this was not made by NewPayments")
@@ -53,17 +115,33 @@ func (p *Payments) Run(ctx context.Context) error {
 	tick := time.NewTicker(p.config.Interval)
 	defer tick.Stop()
 	slots := make(chan struct{}, atOnce)
-	var from int64
-	for {
+	all := newReader(longTail, 0)
+	var recent *reader
+	var nextLong time.Time
+	for look := true; ; {
+		var more bool
 		var err error
-		if from, err = p.scan(ctx, from); err != nil && ctx.Err() == nil {
+		if look && !time.Now().Before(nextLong) {
+			if more, err = p.read(ctx, all); err == nil && !more {
+				nextLong = time.Now().Add(longInterval)
+				if recent == nil {
+					recent = newReader(shortTail, all.begin)
+				}
+			}
+		}
+		if look && recent != nil {
+			for again := err == nil; again; {
+				again, err = p.read(ctx, recent)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
 			p.log.LogAttrs(ctx, slog.LevelWarn, "the payments were not read, and will be", slog.Any("error", err))
 		}
 		for _, id := range p.due(time.Now()) {
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
-				p.done(id, time.Now(), true)
+				p.done(id, time.Now(), forTime)
 				continue
 			}
 			group.Go(func() {
@@ -71,37 +149,36 @@ func (p *Payments) Run(ctx context.Context) error {
 				p.work(ctx, id)
 			})
 		}
+		if more && ctx.Err() == nil {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+			look = true
 		case <-p.wake:
+			look = false
 		}
 	}
 }
 
-// scan looks for payments that follow from, and returns where to begin the next time.
-func (p *Payments) scan(ctx context.Context, from int64) (int64, error) {
-	next, newest := from, time.Time{}
-	type seen struct {
-		seq int64
-		at  time.Time
-	}
-	var recent []seen
-	err := p.walk(ctx, from, func(payment pairing.Payment) bool {
+// read reads a stretch of the store's payments, and reports whether there may be more to be read now. A reading that failed goes on
+// the next time.
+func (p *Payments) read(ctx context.Context, r *reader) (more bool, err error) {
+	n := 0
+	err = p.walk(ctx, r.at, func(payment pairing.Payment) bool {
 		if p.unsettled(payment) {
 			p.add(payment.ID)
 		}
-		recent = append(recent, seen{payment.Seq, payment.AcceptedAt})
-		if payment.AcceptedAt.After(newest) {
-			newest = payment.AcceptedAt
-		}
-		for len(recent) > 0 && newest.Sub(recent[0].at) > tail {
-			next, recent = recent[0].seq, recent[1:]
-		}
-		return true
+		r.see(payment)
+		n++
+		return n < stretch
 	})
-	return next, err
+	if err == nil && n < stretch {
+		r.again()
+	}
+	return err == nil && n == stretch, err
 }
 
 // unsettled reports whether something may still have to be done about a payment.
@@ -139,8 +216,12 @@ func (p *Payments) follow(payment pairing.Payment) {
 			p.open[payment.ID] = &following{}
 		}
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
+	for _, watcher := range p.watchers[payment.ID] {
+		select {
+		case watcher <- struct{}{}:
+		default: // It is awake already.
+		}
+	}
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
@@ -148,11 +229,41 @@ func (p *Payments) follow(payment pairing.Payment) {
 	}
 }
 
-// change returns what is closed at the next change.
-func (p *Payments) change() <-chan struct{} {
+// notice has a payment looked at now if it has gone on without Run having seen it: at its terminal, or by a person at another node.
+func (p *Payments) notice(payment pairing.Payment) {
+	if payment.State != pairing.Done || !p.unsettled(payment) {
+		return
+	}
+	if phase := parseMark(payment.Mark).phase; phase != untouched && phase != waiting {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.changed
+	f := p.open[payment.ID]
+	if f == nil || f.busy || f.waits == forTime {
+		return
+	}
+	f.next = time.Time{}
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// watch returns what is told of changes of a payment, and what ends that.
+func (p *Payments) watch(id string) (changed <-chan struct{}, leave func()) {
+	watcher := make(chan struct{}, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watchers[id] = append(p.watchers[id], watcher)
+	return watcher, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		rest := slices.DeleteFunc(p.watchers[id], func(w chan struct{}) bool { return w == watcher })
+		if p.watchers[id] = rest; len(rest) == 0 {
+			delete(p.watchers, id)
+		}
+	}
 }
 
 // due returns the payments that are to be looked at, which are busy until done is called.
@@ -169,30 +280,41 @@ func (p *Payments) due(now time.Time) []string {
 	return ids
 }
 
-// done says when to look at a payment again, or that it is settled.
-func (p *Payments) done(id string, next time.Time, open bool) {
+// done says what a payment waits for, and when to look at it again if that is time.
+func (p *Payments) done(id string, next time.Time, w waits) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.open[id]
-	switch {
-	case f == nil:
-	case !open:
+	if f == nil {
+		return
+	}
+	p.waiting[f.waits]--
+	p.waiting[w]++
+	f.waits, f.busy = w, false
+	switch w {
+	case forNothing:
 		delete(p.open, id)
+		return
+	case forTerminal:
+		next = time.Now().Add(max(p.config.Interval, terminalShare*time.Duration(p.waiting[w])))
+	case forPerson:
+		next = time.Now().Add(max(personInterval, personShare*time.Duration(p.waiting[w])))
 	default:
-		f.busy = false
-		// Something may have happened meanwhile.
-		if !f.next.IsZero() {
-			f.next = next
-		}
+	}
+	// Something may have happened meanwhile.
+	if !f.next.IsZero() {
+		f.next = next
 	}
 }
 
 // work does what there is to do about a payment now.
 func (p *Payments) work(ctx context.Context, id string) {
 	payment, err := p.router.Payment(ctx, id)
-	next, open := time.Now().Add(p.config.RetryPause), true
+	next, w := time.Now().Add(p.config.RetryPause), forTime
 	if err == nil {
-		next, open, err = p.step(ctx, payment)
+		next, w, err = p.step(ctx, payment)
+	} else {
+		payment.ID = id
 	}
 	switch {
 	case err == nil || ctx.Err() != nil:
@@ -203,7 +325,7 @@ func (p *Payments) work(ctx context.Context, id string) {
 		next = time.Now().Add(p.config.RetryPause)
 		p.log.LogAttrs(ctx, slog.LevelWarn, "an approved payment is not yet applied, and is tried again", p.attrs(payment, err)...)
 	}
-	p.done(id, next, open)
+	p.done(id, next, w)
 }
 
 func (p *Payments) attrs(payment pairing.Payment, err error) []slog.Attr {
@@ -222,18 +344,17 @@ func (p *Payments) attrs(payment pairing.Payment, err error) []slog.Attr {
 	return list
 }
 
-// step does what there is to do about a payment as it stands, and says when to look again, and whether it is to be looked at again
-// at all.
-func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time.Time, open bool, err error) {
+// step does what there is to do about a payment as it stands, and says what it waits for then, and when to look again if that is time.
+func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time.Time, w waits, err error) {
 	for {
 		now := time.Now()
 		switch {
 		case !p.unsettled(payment):
-			return now, false, nil
+			return now, forNothing, nil
 		case payment.State == pairing.Parked:
-			return now.Add(personInterval), true, nil
+			return now, forPerson, nil
 		case payment.State != pairing.Done:
-			return now.Add(p.config.Interval), true, nil
+			return now, forTerminal, nil
 		}
 		a, _ := p.applicationOf(payment)
 		m := parseMark(payment.Mark)
@@ -241,13 +362,13 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 		case untouched:
 			payment, err = p.send(ctx, payment, a, mark{}, p.claim(sending, 1, now, now.Add(p.config.TTL)))
 		case waiting:
-			if m.at.After(now) {
-				return m.at, true, nil
+			if p.ahead(m.at, now) {
+				return m.at, forTime, nil
 			}
 			payment, err = p.again(ctx, payment, a, m)
 		case sending, resending:
-			if m.at.After(now) {
-				return m.at, true, nil
+			if p.ahead(m.at, now) {
+				return m.at, forTime, nil
 			}
 			if now.After(m.giveUp.Add(p.config.Margin)) {
 				// Whether any of all these arrived, its time to live will tell.
@@ -260,8 +381,8 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 		case submitted:
 			deadline := m.at.Add(p.config.Margin)
 			last := !deadline.After(now)
-			if !last && now.Before(m.giveUp) {
-				return m.giveUp, true, nil
+			if !last && now.Before(m.giveUp) && m.giveUp.Sub(now) <= p.config.CheckInterval+time.Second {
+				return m.giveUp, forTime, nil
 			}
 			payment, err = p.look(ctx, payment, a, m, last)
 			if parseMark(payment.Mark).phase == submitted && err == nil {
@@ -269,15 +390,20 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 				if next.After(deadline) {
 					next = deadline
 				}
-				return next, true, nil
+				return next, forTime, nil
 			}
 		default:
-			return now.Add(personInterval), true, nil
+			return now, forPerson, nil
 		}
 		if err != nil {
-			return now, true, err
+			return now, forTime, err
 		}
 	}
+}
+
+// ahead reports whether a time that a payment waits for is to come. One that is too far off was written by a clock that was wrong.
+func (p *Payments) ahead(at, now time.Time) bool {
+	return at.After(now) && at.Sub(now) <= max(longestPause, p.config.RetryPause)+time.Second
 }
 
 // claim is the mark of a try that this node is about to send.
@@ -362,7 +488,7 @@ func passes(err error) bool {
 // pause is how long to wait after an error.
 func (p *Payments) pause(err error) time.Duration {
 	if e, ok := errors.AsType[*tillroute.Error](err); ok {
-		return max(e.RetryAfter, p.config.RetryPause)
+		return max(min(e.RetryAfter, longestPause), p.config.RetryPause)
 	}
 	return p.config.RetryPause
 }
@@ -405,19 +531,27 @@ func (p *Payments) look(ctx context.Context, payment pairing.Payment, a applicat
 	case err != nil:
 		doubt.word, doubt.text = whyUnreadable, message(err)
 	}
+	var has []int
 	for try := m.try; try > 0; try-- {
 		entry, there := check.Payment(reference(payment, a, try))
 		switch {
 		case there && !entry.Inactive:
-			return p.move(ctx, payment, m, mark{phase: applied, try: try, word: "check"})
+			has = append(has, try)
 		case there && try == m.try:
 			doubt.word = whyInactive
 		}
 	}
-	if !last {
+	switch {
+	case len(has) > 1, len(has) == 1 && has[0] < m.try && m.phase != waiting:
+		// The latest try is under way, and may be applied as well.
+		return p.move(ctx, payment, m, mark{phase: unclear, try: m.try, word: whyTwice})
+	case len(has) == 1:
+		return p.move(ctx, payment, m, mark{phase: applied, try: has[0], word: "check"})
+	case last:
+		return p.move(ctx, payment, m, doubt)
+	default:
 		return payment, nil
 	}
-	return p.move(ctx, payment, m, doubt)
 }
 
 // Notification takes in a notification: it is for the Handle of a [NotificationConfig], and may be called for each notification,
@@ -459,8 +593,11 @@ func (p *Payments) Notification(ctx context.Context, n Notification) error {
 // told returns the mark after a notification about a try, and false if nothing changes.
 func (p *Payments) told(m mark, try int, n Notification, now time.Time) (mark, bool) {
 	// Those that a person has to see to stay until one has.
-	if m.phase == applied || m.phase == foreign || (m.phase == unclear && (m.word == whyTwice || m.word == whyAfterwards)) {
+	if m.phase == foreign || (m.phase == unclear && (m.word == whyTwice || m.word == whyAfterwards)) {
 		return m, false
+	}
+	if m.phase == applied {
+		return mark{phase: unclear, try: m.try, word: whyTwice}, n.Status == Success && try != m.try
 	}
 	if n.Status == Success {
 		switch {
@@ -468,6 +605,8 @@ func (p *Payments) told(m mark, try int, n Notification, now time.Time) (mark, b
 			return m, false
 		case m.phase == settled:
 			return mark{phase: unclear, try: m.try, word: whyAfterwards, text: m.text}, true
+		case m.phase == unclear && m.word == whyInactive && try == m.try: // That it was applied is no news: it was taken off since.
+			return m, false
 		case try < m.try && m.phase != waiting && m.phase != refused:
 			return mark{phase: unclear, try: m.try, word: whyTwice}, true
 		default:

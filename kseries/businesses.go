@@ -27,7 +27,7 @@ type BusinessLocation struct {
 // List returns the businesses and locations that the access token is good for. Their currency is in
 // [FinanceService.Businesses].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apelookupbusinesses
+// API reference: GET /o/op/data/businesses, https://api-docs.lsk.lightspeed.app/operation/operation-apelookupbusinesses
 func (s BusinessesService) List(ctx context.Context, opts ...tillroute.CallOption) ([]Business, error) {
 	var answer []Business
 	err := s.c.do(ctx, businessesList, rest.Request{}, &answer, opts)

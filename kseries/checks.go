@@ -18,7 +18,7 @@ type ChecksService struct{ c *core }
 
 // List returns the open checks of the day at a business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetcheck
+// API reference: GET /o/op/1/order/table/getCheck, https://api-docs.lsk.lightspeed.app/operation/operation-apegetcheck
 func (s ChecksService) List(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]Check, error) {
 	var answer []Check
 	err := s.c.located(ctx, checksList, businessLocationID, rest.Request{}, &answer, opts)
@@ -28,7 +28,7 @@ func (s ChecksService) List(ctx context.Context, businessLocationID int64, opts 
 // ByTable returns the open check of a table, the oldest if there are several, or an error of kind NotFound. number is that of
 // the [Table].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apechecklookup
+// API reference: GET /o/op/1/order/table/{tableNumber}/getCheck, https://api-docs.lsk.lightspeed.app/operation/operation-apechecklookup
 func (s ChecksService) ByTable(ctx context.Context, businessLocationID, number int64, opts ...tillroute.CallOption) (Check, error) {
 	var answer Check
 	err := s.c.located(ctx, checksByTable, businessLocationID, rest.Request{Args: []string{id(number)}}, &answer, opts)
@@ -38,7 +38,7 @@ func (s ChecksService) ByTable(ctx context.Context, businessLocationID, number i
 // Get returns the check of that account identifier, such as A1234.56, or an error of kind NotFound. One that can't be an
 // identifier is an error of kind Invalid.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apechecklookupwithaccountidentifier
+// API reference: GET /o/op/1/order/accounts/{accountIdentifier}, https://api-docs.lsk.lightspeed.app/operation/operation-apechecklookupwithaccountidentifier
 func (s ChecksService) Get(ctx context.Context, businessLocationID int64, accountIdentifier string, opts ...tillroute.CallOption) (Check, error) {
 	var answer Check
 	err := s.c.located(ctx, checksGet, businessLocationID, rest.Request{Args: []string{accountIdentifier}}, &answer, opts)

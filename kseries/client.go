@@ -334,8 +334,13 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 		if used.failed != nil && e.Status == http.StatusUnauthorized {
 			return unrenewed(e, used.failed)
 		}
-		if e.Kind == tillroute.KindForbidden {
-			e.Message += ": the access token needs the scope " + d.scope + ", and its user the right to do this"
+		switch {
+		case e.Kind == tillroute.KindForbidden:
+			rest.Advise(e, "the access token needs the scope "+d.scope+", and its user the right to do this")
+		case e.Status == http.StatusUnauthorized && c.replace == nil:
+			rest.Advise(e, "check AccessToken and Environment, and that no proxy strips the Authorization header")
+		case e.Status == http.StatusUnauthorized:
+			rest.Advise(e, "check Environment, and that no proxy strips the Authorization header")
 		}
 	}
 	return err

@@ -26,6 +26,9 @@
 //
 //	payments, err := kseries.NewPayments(kseries.PaymentsConfig{Client: client, Router: router, EndpointID: endpoint})
 //	go payments.Run(ctx)
+//	hooks, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
+//		Credentials: credentials, Deliveries: store, Handle: payments.Notification,
+//	})
 //	…
 //	paid, err := payments.Pay(ctx, kseries.PaymentRequest{
 //		ID: "visit-1001", Register: kseries.RegisterKey(location, "table-12"), AccountIdentifier: check.AccountIdentifier,
@@ -70,10 +73,17 @@
 // and never through a floating-point number. Neither checks nor payments name a currency: [FinanceService.Businesses] does. The
 // tip comes on top of the amount of a [Payment], and is in the total of an [OrderPayment].
 //
+// # Pagination
+//
+// The API's lists come whole, but for staff and the finance businesses: [StaffService.List] and [FinanceService.Businesses] get a
+// page, [StaffService.All] walks them all.
+//
 // # Testing
 //
-// Give [Config].BaseURL and [OAuth].TokenURL the address of a server of your own. HTTP.Transport takes a transport that answers
-// without any server.
+// [github.com/tillroute/tillroute/kseries/kseriestest] is a simulated restaurant with tables and a point of sale. [Config].BaseURL and
+// [OAuth].TokenURL take the address of any other server. HTTP.Transport takes a transport that answers without any server.
+//
+// The paths in the references are below Config.BaseURL, those of [OAuth] on the host of its TokenURL.
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 package kseries

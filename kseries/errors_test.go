@@ -12,6 +12,7 @@ import (
 
 // TestErrorShapes has every form in which K-Series writes errors.
 func TestErrorShapes(t *testing.T) {
+	const advice = ": check AccessToken and Environment, and that no proxy strips the Authorization header"
 	for name, test := range map[string]struct {
 		status        int
 		body          string
@@ -24,9 +25,9 @@ func TestErrorShapes(t *testing.T) {
 		"used, 400":        {400, fixture(t, "pay_error_400_reference_used.json"), kseries.ErrReferenceUsed, "", "reference has already been used 12345678901234"},
 		"used, 409":        {409, fixture(t, "order_error_409_reference_used.json"), kseries.ErrReferenceUsed, "", "reference has already been used 123456789"},
 		"status and msg":   {409, `{"status":"fail","msg":"no"}`, tillroute.ErrConflict, "", "no"},
-		"gateway":          {401, `{"errors":[{"code":"unauthorized","title":"Full authentication is required to access this resource"}]}`, tillroute.ErrUnauthorized, "unauthorized", "Full authentication is required to access this resource"},
+		"gateway":          {401, `{"errors":[{"code":"unauthorized","title":"Full authentication is required to access this resource"}]}`, tillroute.ErrUnauthorized, "unauthorized", "Full authentication is required to access this resource" + advice},
 		"sub-exceptions":   {503, `{"status":"503","timestamp":"x","message":"later","apiSubExceptions":[{"field":"f","rejectedValue":"secret","message":"m"}]}`, tillroute.ErrUnavailable, "", "later: f m"},
-		"OAuth":            {401, `{"error":"invalid_token","error_description":"expired"}`, tillroute.ErrUnauthorized, "invalid_token", "expired"},
+		"OAuth":            {401, `{"error":"invalid_token","error_description":"expired"}`, tillroute.ErrUnauthorized, "invalid_token", "expired" + advice},
 		"text of a number": {400, `{"message":7}`, tillroute.ErrInvalid, "", "7"},
 		"odd members":      {400, `{"message":{"x":1},"errors":"x","msg":"no"}`, tillroute.ErrInvalid, "", "no"},
 		"page":             {502, "<html><h1>Bad Gateway</h1></html>", tillroute.ErrUnavailable, "", "Bad Gateway (the answer is application/json, not JSON)"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/kseries"
+	"github.com/tillroute/tillroute/kseries/kseriestest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
 )
@@ -179,4 +180,28 @@ func ExamplePayments() {
 	stop()
 	group.Wait()
 	// Output: paid 20 2  <nil>
+}
+
+func ExampleStaffService_All() {
+	restaurant, err := kseriestest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = restaurant.Close() }()
+	client, err := kseries.New(restaurant.Config("staff-api"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	people := 0
+	for _, err := range client.Staff.All(context.Background(), restaurant.BusinessLocationID(), kseries.StaffOptions{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		people++
+	}
+	fmt.Println(people > 0)
+	// Output: true
 }

@@ -50,7 +50,7 @@ const mostBusinesses = 1000
 // Businesses returns the businesses that the access token is good for. page counts from 0; a page has 1000, and the last one
 // fewer.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetbusinesses
+// API reference: GET /f/data/businesses, https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetbusinesses
 func (s FinanceService) Businesses(ctx context.Context, page int, opts ...tillroute.CallOption) ([]FinanceBusiness, error) {
 	if page < 0 {
 		return nil, tillroute.Invalid(System, financeBusinesses.declare().Name, "page %d is below zero", page)
@@ -68,7 +68,7 @@ func (s FinanceService) Businesses(ctx context.Context, page int, opts ...tillro
 // Currency returns the ISO 4217 code of what money is counted in at a business location, which checks don't say. It reads the list
 // of businesses: keep the answer. Kind NotFound is a location that is in none of them.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetbusinesses
+// API reference: GET /f/data/businesses, https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetbusinesses
 func (s FinanceService) Currency(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) (string, error) {
 	for page := 0; ; page++ {
 		list, err := s.Businesses(ctx, page, opts...)
@@ -93,7 +93,7 @@ func (s FinanceService) Currency(ctx context.Context, businessLocationID int64, 
 
 // PaymentMethods returns the payment methods of a business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetpaymentmethods
+// API reference: GET /f/finance/{businessLocationId}/paymentMethods, https://api-docs.lsk.lightspeed.app/operation/operation-financial-apigetpaymentmethods
 func (s FinanceService) PaymentMethods(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]PaymentMethod, error) {
 	var answer embedded[struct {
 		List []PaymentMethod `json:"paymentMethodList"`

@@ -39,7 +39,7 @@ type Warning struct{ Type, Information string }
 
 // Availability returns how much there is of items, of which 1 to 50 can be asked for at once.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetrestricteditemsbypost
+// API reference: POST /o/op/1/itemAvailability, https://api-docs.lsk.lightspeed.app/operation/operation-apegetrestricteditemsbypost
 func (s ItemsService) Availability(ctx context.Context, businessLocationID int64, skus []string, opts ...tillroute.CallOption) (Availability, error) {
 	if len(skus) == 0 || len(skus) > mostSKUs {
 		return Availability{}, tillroute.Invalid(System, itemsAvailability.declare().Name, "%d SKUs: between 1 and %d can be asked for at once", len(skus), mostSKUs)

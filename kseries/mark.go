@@ -149,7 +149,8 @@ func clip(text string, most int) string {
 	return string(runes[:most-1]) + "…"
 }
 
-// A reference is "tr-SEQ-TRY-HASH": SEQ finds the payment in the store, and HASH makes it one that nobody else uses.
+// A reference is "tr-SEQ-TRY-HASH": SEQ finds the payment in the store, and HASH makes it one that nobody else uses, not even another
+// store whose payments have the same numbers and IDs for the same check: such as the one before this, which was lost.
 const (
 	referencePrefix = "tr-"
 	hashLength      = 20
@@ -157,7 +158,7 @@ const (
 
 // reference returns what a try is called at the point of sale. It is the same whoever asks, and whenever.
 func reference(p pairing.Payment, a application, try int) string {
-	sum := sha256.Sum256([]byte(join(p.Register.Account, a.Account, p.ID, try)))
+	sum := sha256.Sum256([]byte(join(p.Register.Account, a.Account, p.ID, p.AcceptedAt.UnixMilli(), try)))
 	return fmt.Sprintf("%s%d-%d-%s", referencePrefix, p.Seq, try, hex.EncodeToString(sum[:])[:hashLength])
 }
 

@@ -148,7 +148,7 @@ type Discount struct {
 
 // List returns the menus of a business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeloadmenus
+// API reference: GET /o/op/1/menu/list, https://api-docs.lsk.lightspeed.app/operation/operation-apeloadmenus
 func (s MenusService) List(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]MenuName, error) {
 	var answer []MenuName
 	err := s.c.located(ctx, menusList, businessLocationID, rest.Request{}, &answer, opts)
@@ -157,7 +157,7 @@ func (s MenusService) List(ctx context.Context, businessLocationID int64, opts .
 
 // Get returns the menu of that ID with all that is on it. It uses version 2 of the call.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetmenubyidv2
+// API reference: GET /o/op/2/menu/load/{menuId}, https://api-docs.lsk.lightspeed.app/operation/operation-apegetmenubyidv2
 func (s MenusService) Get(ctx context.Context, businessLocationID, menuID int64, o MenuOptions, opts ...tillroute.CallOption) (Menu, error) {
 	query := url.Values{}
 	if o.ProfileCode != "" {
@@ -173,7 +173,7 @@ func (s MenusService) Get(ctx context.Context, businessLocationID, menuID int64,
 
 // Modifiers returns the ways to do things at a business location, which the vendor calls production instructions.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeloadallmodifiers
+// API reference: GET /o/op/1/menu/modifiers, https://api-docs.lsk.lightspeed.app/operation/operation-apeloadallmodifiers
 func (s MenusService) Modifiers(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]ModifierGroup, error) {
 	var answer []ModifierGroup
 	err := s.c.located(ctx, menusModifiers, businessLocationID, rest.Request{}, &answer, opts)
@@ -182,7 +182,7 @@ func (s MenusService) Modifiers(ctx context.Context, businessLocationID int64, o
 
 // Discounts returns the discounts of a business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeloadalldiscounts
+// API reference: GET /o/op/1/menu/discounts, https://api-docs.lsk.lightspeed.app/operation/operation-apeloadalldiscounts
 func (s MenusService) Discounts(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]Discount, error) {
 	var answer []Discount
 	err := s.c.located(ctx, menusDiscounts, businessLocationID, rest.Request{}, &answer, opts)

@@ -15,7 +15,7 @@ type MessagesService struct{ c *core }
 //
 // It isn't repeated once it may have arrived: an error that matches [tillroute.ErrOutcomeUnknown] may have shown it.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeprintmsg
+// API reference: POST /o/op/1/printMsg, https://api-docs.lsk.lightspeed.app/operation/operation-apeprintmsg
 func (s MessagesService) Print(ctx context.Context, businessLocationID int64, message string, alsoToPrinter bool, opts ...tillroute.CallOption) error {
 	if message == "" {
 		return tillroute.Invalid(System, messagesPrint.declare().Name, "the message is empty")

@@ -243,7 +243,11 @@ func single(query url.Values, name string) (value string, ok bool, err error) {
 //
 // The grant may have other scopes than were asked for: see [OAuth.MissingScopes].
 //
-// API reference: https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
+// V2 has the first of these, V1 the second:
+//
+// API reference: POST /realms/k-series/protocol/openid-connect/token, https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
+//
+// API reference: POST /oauth/token, https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
 func (o OAuth) Exchange(ctx context.Context, account string, code tillroute.Secret) (pairing.Grant, error) {
 	const operation = "OAuth.Exchange"
 	if account == "" || code == "" {
@@ -260,7 +264,11 @@ func (o OAuth) Exchange(ctx context.Context, account string, code tillroute.Secr
 //
 // A [Client] does all of this by itself.
 //
-// API reference: https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
+// V2 has the first of these, V1 the second:
+//
+// API reference: POST /realms/k-series/protocol/openid-connect/token, https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
+//
+// API reference: POST /oauth/token, https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {

@@ -140,7 +140,7 @@ type Address struct {
 // Local submits an order at a table. What is submitted, what that means, and what to do about references and lost answers is
 // as with [PaymentsService.Apply].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apelocalorder
+// API reference: POST /o/op/1/order/local, https://api-docs.lsk.lightspeed.app/operation/operation-apelocalorder
 func (s OrdersService) Local(ctx context.Context, o LocalOrder, opts ...tillroute.CallOption) (Submission, error) {
 	var wrong problems
 	body := o.body(&wrong, true)
@@ -162,7 +162,7 @@ func (s OrdersService) Local(ctx context.Context, o LocalOrder, opts ...tillrout
 // ToGo submits an order to collect or to deliver. What is submitted, what that means, and what to do about references and lost
 // answers is as with [PaymentsService.Apply].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeplacetogoorder
+// API reference: POST /o/op/1/order/toGo, https://api-docs.lsk.lightspeed.app/operation/operation-apeplacetogoorder
 func (s OrdersService) ToGo(ctx context.Context, o ToGoOrder, opts ...tillroute.CallOption) (Submission, error) {
 	var wrong problems
 	body := o.body(&wrong, false)
@@ -355,7 +355,7 @@ type Readiness struct {
 
 // Readiness returns whether a business location takes online orders.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetonlineorderreadiness
+// API reference: GET /o/op/1/onlineOrderReadiness, https://api-docs.lsk.lightspeed.app/operation/operation-apegetonlineorderreadiness
 func (s OrdersService) Readiness(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) (Readiness, error) {
 	var answer Readiness
 	err := s.c.located(ctx, ordersReadiness, businessLocationID, rest.Request{}, &answer, opts)

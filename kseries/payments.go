@@ -16,7 +16,8 @@ import (
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
-// PaymentsService applies payments to checks. It needs the scope orders-api. The API has no way to take a payment back.
+// PaymentsService applies payments to checks. It needs the scope orders-api. The API has no way to take a payment back. It is the call
+// alone: [Payments] follows what it has begun to its end.
 type PaymentsService struct{ c *core }
 
 const (
@@ -108,7 +109,7 @@ type Submission struct {
 // Whether a reference is unique at a location, for an application or everywhere, and for how long, isn't documented: make it
 // long and random, or have the location in it.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apemakepayment
+// API reference: POST /o/op/1/pay, https://api-docs.lsk.lightspeed.app/operation/operation-apemakepayment
 func (s PaymentsService) Apply(ctx context.Context, p Payment, opts ...tillroute.CallOption) (Submission, error) {
 	body, err := p.body()
 	if err != nil {

@@ -32,7 +32,7 @@ type Profile struct {
 
 // List returns the active order profiles of a business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeaccountprofiles
+// API reference: GET /o/op/data/account-profiles, https://api-docs.lsk.lightspeed.app/operation/operation-apeaccountprofiles
 func (s ProfilesService) List(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]Profile, error) {
 	var answer struct {
 		Profiles list[Profile] `json:"accountProfileList"`
@@ -48,7 +48,7 @@ func (s ProfilesService) List(ctx context.Context, businessLocationID int64, opt
 
 // Get returns the active order profile of that code, or an error of kind NotFound.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetaccountprofile
+// API reference: GET /o/op/data/{businessLocationId}/account-profiles/tagcode/{code}, https://api-docs.lsk.lightspeed.app/operation/operation-apegetaccountprofile
 func (s ProfilesService) Get(ctx context.Context, businessLocationID int64, code string, opts ...tillroute.CallOption) (Profile, error) {
 	var answer Profile
 	err := s.c.do(ctx, profilesGet, rest.Request{Args: []string{id(businessLocationID), code}}, &answer, opts)

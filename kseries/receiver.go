@@ -119,7 +119,12 @@ func (v *receiver) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !v.known(r) {
-		v.deliveries.Complain(r.Context(), errors.New("the credentials are missing or wrong"))
+		// Which of the two it is helps who set the receiver up, and is no business of who guesses.
+		complaint := errors.New("the request has no credentials: have the endpoint made with Basic authentication, and no proxy strip the header")
+		if _, _, has := r.BasicAuth(); has {
+			complaint = errors.New("the credentials are wrong: compare them with those that the endpoint was made with")
+		}
+		v.deliveries.Complain(r.Context(), complaint)
 		w.Header().Set("WWW-Authenticate", `Basic realm="notifications", charset="UTF-8"`)
 		http.Error(w, "the credentials are missing or wrong", http.StatusUnauthorized)
 		return

@@ -65,7 +65,7 @@ func (p *Payments) Resolve(ctx context.Context, id string, s Settlement) (Paymen
 	switch {
 	case s.OnCheck:
 		to.word = onCheck
-	case m.phase == unclear && (m.word == whyTwice || m.word == whyAfterwards):
+	case m.word == givenBackAfter, m.phase == unclear && (m.word == whyTwice || m.word == whyAfterwards):
 		to.word = givenBackAfter
 	}
 	switch m.phase {

@@ -47,7 +47,7 @@ type Staff struct {
 
 // List returns a page of the people at a business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-staff-apigetposstaff
+// API reference: GET /staff/v1/businessLocations/{businessLocationId}/userTypes/POS, https://api-docs.lsk.lightspeed.app/operation/operation-staff-apigetposstaff
 func (s StaffService) List(ctx context.Context, businessLocationID int64, o StaffOptions, opts ...tillroute.CallOption) (StaffPage, error) {
 	if o.Page < 0 || o.PageSize < 0 {
 		return StaffPage{}, tillroute.Invalid(System, staffList.declare().Name, "Page and PageSize must not be negative")
@@ -83,6 +83,8 @@ func (s StaffService) List(ctx context.Context, businessLocationID int64, o Staf
 
 // All returns all people at a business location from o.Page on. It asks for nothing before it is ranged over, and starts anew
 // each time it is. An error ends it.
+//
+// API reference: GET /staff/v1/businessLocations/{businessLocationId}/userTypes/POS, https://api-docs.lsk.lightspeed.app/operation/operation-staff-apigetposstaff
 func (s StaffService) All(ctx context.Context, businessLocationID int64, o StaffOptions, opts ...tillroute.CallOption) iter.Seq2[Staff, error] {
 	return func(yield func(Staff, error) bool) {
 		for o := o; ; {
@@ -106,7 +108,7 @@ func (s StaffService) All(ctx context.Context, businessLocationID int64, o Staff
 
 // Get returns the person of that ID, or an error of kind NotFound.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-staff-apigetsinglestaff
+// API reference: GET /staff/v1/businessLocations/{businessLocationId}/staff/{staffId}, https://api-docs.lsk.lightspeed.app/operation/operation-staff-apigetsinglestaff
 func (s StaffService) Get(ctx context.Context, businessLocationID, staffID int64, opts ...tillroute.CallOption) (Staff, error) {
 	var answer Staff
 	err := s.c.do(ctx, staffGet, rest.Request{Args: path(businessLocationID, staffID)}, &answer, opts)

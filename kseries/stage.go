@@ -113,11 +113,15 @@ func (p *Payments) status(progress pairing.Progress) PaymentStatus {
 	}
 	if !ours {
 		s.Stage = StageUnconfirmed
-		s.Reason = fmt.Sprintf("Payment %s was approved, and is not one that Payments took: nothing says which check it is for. See what took it.",
+		s.Reason = fmt.Sprintf("Payment %s was approved, and is none that is applied here: it names no check, or one of another business location. See what took it.",
 			clip(payment.ID, longestName))
 		return s
 	}
 	s.Reason = s.because(m)
+	if s.Stage == StagePaid && s.Reason == "" && s.Amount.LessThan(a.Amount) {
+		s.Reason = fmt.Sprintf("Only %s of the %s %s that were asked for were charged, without tips: the rest is still due.",
+			s.money(s.Amount), s.money(a.Amount), payment.Currency)
+	}
 	return s
 }
 
@@ -142,14 +146,19 @@ const (
 	whyAfterwards = "AFTERWARDS"
 )
 
+// money writes an amount as people read it.
+func (s PaymentStatus) money(amount decimal.Decimal) string {
+	text, err := tillroute.FormatAmount(amount, s.Payment.Currency)
+	if err != nil {
+		return amount.String()
+	}
+	return text
+}
+
 // because says why a payment is where it is, and what is to be done.
 func (s PaymentStatus) because(m mark) string {
-	amount, err := tillroute.FormatAmount(s.Payment.Result.Amount, s.Payment.Currency)
-	if err != nil {
-		amount = s.Payment.Result.Amount.String()
-	}
 	charged := fmt.Sprintf("%s %s were charged at terminal %s for check %s (reference %s)",
-		amount, s.Payment.Currency, s.Payment.Terminal, s.AccountIdentifier, s.Reference)
+		s.money(s.Payment.Result.Amount), s.Payment.Currency, s.Payment.Terminal, s.AccountIdentifier, s.Reference)
 	said := ""
 	if m.text != "" {
 		said = " (" + m.text + ")"

@@ -105,8 +105,10 @@ type Payments struct {
 	running bool
 	// open are the payments that are not settled, as far as this node has seen.
 	open map[string]*following
-	// changed is closed at the next change that is made here.
-	changed chan struct{}
+	// waiting counts them by what they wait for.
+	waiting [forNothing + 1]int
+	// watchers are woken by changes of their payment that are made here.
+	watchers map[string][]chan struct{}
 }
 
 // NewPayments checks the configuration and returns what takes payments. It starts nothing. Its error names every field that
@@ -161,7 +163,7 @@ func NewPayments(c PaymentsConfig) (*Payments, error) {
 	c.Locations = slices.Clone(c.Locations)
 	return &Payments{
 		config: c, client: c.Client, router: c.Router, log: c.Logger, node: rand.Text()[:8], wake: make(chan struct{}, 1),
-		open: map[string]*following{}, changed: make(chan struct{}),
+		open: map[string]*following{}, watchers: map[string][]chan struct{}{},
 	}, nil
 }
 
@@ -180,7 +182,8 @@ type PaymentRequest struct {
 	Amount decimal.Decimal
 	// Tip comes on top of Amount, if it is known before the card is presented. Optional: a terminal may ask for one itself.
 	Tip decimal.Decimal
-	// Currency is an ISO 4217 code. Required: see [FinanceService.Currency].
+	// Currency is the ISO 4217 code of the business's currency: see [FinanceService.Currency]. The check is paid in units of that,
+	// whatever is said here. Required.
 	Currency string
 	// Reference is what people know the payment by, up to 200 characters. Defaults to AccountIdentifier.
 	Reference string
@@ -225,6 +228,13 @@ func (p *Payments) request(r PaymentRequest) (pairing.Request, error) {
 	if _, err := a.payment(p.config, "-", r.Amount, r.Tip).body(); err != nil {
 		e, _ := errors.AsType[*tillroute.Error](err)
 		wrong.add("%s", e.Message)
+	}
+	for _, part := range []decimal.Decimal{r.Amount, r.Tip} {
+		// Together they may come to an amount that the currency has.
+		if _, err := tillroute.ToMinor(part, r.Currency); err != nil && len(wrong) == 0 {
+			e, _ := errors.AsType[*tillroute.Error](err)
+			wrong.add("%s", e.Message)
+		}
 	}
 	if !r.Amount.IsPositive() && len(wrong) == 0 {
 		wrong.add("Amount is %s: it must be above zero", r.Amount)
@@ -300,7 +310,8 @@ func (a application) due(r pairing.Result) (amount, tip decimal.Decimal) {
 }
 
 // Submit asks for a payment, and returns it as it stands. From then on it is not lost: it goes to the terminal, and is applied to
-// the check if it is approved there. Submitting the same again returns how the first one stands.
+// the check if it is approved there. Submitting the same again returns how the first one stands. [pairing.Router.Withdraw] takes back
+// one that still waits for its terminal.
 //
 // Its errors are those of [pairing.Router.Submit]: pairing.ErrNotPaired is a table without a terminal. If the error's outcome is
 // Unknown, submit the same again.
@@ -377,15 +388,17 @@ func (p *Payments) Watch(ctx context.Context, id string) iter.Seq2[PaymentStatus
 				yield(PaymentStatus{}, err)
 				return
 			}
+			p.notice(progress.Payment)
 			last = p.status(progress)
 			if !yield(last, nil) {
 				return
 			}
 		}
+		changed, leave := p.watch(id)
+		defer leave()
 		tick := time.NewTicker(p.config.Interval)
 		defer tick.Stop()
 		for !last.Stage.Over() {
-			changed := p.change()
 			s, err := p.now(ctx, id)
 			if err != nil {
 				yield(PaymentStatus{}, err)
@@ -411,7 +424,11 @@ func (p *Payments) Watch(ctx context.Context, id string) iter.Seq2[PaymentStatus
 // Status returns how a payment stands. An error of kind NotFound is an ID that there is no payment of.
 func (p *Payments) Status(ctx context.Context, id string) (PaymentStatus, error) {
 	for progress, err := range p.router.Watch(ctx, id) {
-		return p.status(progress), err
+		if err != nil {
+			return PaymentStatus{}, err
+		}
+		p.notice(progress.Payment)
+		return p.status(progress), nil
 	}
 	return PaymentStatus{}, ctx.Err()
 }

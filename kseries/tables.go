@@ -31,7 +31,7 @@ type Table struct {
 
 // FloorPlans returns the floor plans of a business location with their tables, or an error of kind NotFound if it has none.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apelookupfloorplans
+// API reference: GET /o/op/data/{businessLocationId}/floorplans, https://api-docs.lsk.lightspeed.app/operation/operation-apelookupfloorplans
 func (s TablesService) FloorPlans(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]FloorPlan, error) {
 	var answer []FloorPlan
 	err := s.c.do(ctx, floorPlansList, rest.Request{Args: path(businessLocationID), Query: url.Values{"expandTables": {"true"}}}, &answer, opts)
@@ -40,7 +40,7 @@ func (s TablesService) FloorPlans(ctx context.Context, businessLocationID int64,
 
 // List returns the tables of a floor plan.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegettables
+// API reference: GET /o/op/data/{businessLocationId}/floorplans/{floorplanId}/tables, https://api-docs.lsk.lightspeed.app/operation/operation-apegettables
 func (s TablesService) List(ctx context.Context, businessLocationID, floorPlanID int64, opts ...tillroute.CallOption) ([]Table, error) {
 	var answer []Table
 	err := s.c.do(ctx, tablesList, rest.Request{Args: path(businessLocationID, floorPlanID)}, &answer, opts)

@@ -61,7 +61,7 @@ type EndpointLocation struct {
 // Create makes an endpoint. It isn't repeated once it may have arrived: if the error matches [tillroute.ErrOutcomeUnknown],
 // look with [WebhooksService.Get]. What creating one that is there already does isn't documented.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apecreatewebhookoo
+// API reference: PUT /o/wh/1/webhook, https://api-docs.lsk.lightspeed.app/operation/operation-apecreatewebhookoo
 func (s WebhooksService) Create(ctx context.Context, e Endpoint, opts ...tillroute.CallOption) (Endpoint, error) {
 	return s.put(ctx, webhooksCreate, e, opts)
 }
@@ -69,7 +69,7 @@ func (s WebhooksService) Create(ctx context.Context, e Endpoint, opts ...tillrou
 // Update replaces all of an endpoint. Doing so twice is the same as once, so it is repeated. If the error matches
 // [tillroute.ErrOutcomeUnknown], repeat it or look with [WebhooksService.Get].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeupdatewebhookoo
+// API reference: POST /o/wh/1/webhook, https://api-docs.lsk.lightspeed.app/operation/operation-apeupdatewebhookoo
 func (s WebhooksService) Update(ctx context.Context, e Endpoint, opts ...tillroute.CallOption) (Endpoint, error) {
 	return s.put(ctx, webhooksUpdate, e, opts)
 }
@@ -110,7 +110,7 @@ func (s WebhooksService) put(ctx context.Context, op operation, e Endpoint, opts
 
 // Get returns the endpoint of that ID, or an error of kind NotFound. The vendor may send its password.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetwebhookoo
+// API reference: GET /o/wh/1/webhook/{endpointId}, https://api-docs.lsk.lightspeed.app/operation/operation-apegetwebhookoo
 func (s WebhooksService) Get(ctx context.Context, endpointID string, opts ...tillroute.CallOption) (Endpoint, error) {
 	var answer Endpoint
 	err := s.c.do(ctx, webhooksGet, rest.Request{Args: []string{endpointID}}, &answer, opts)
@@ -120,14 +120,14 @@ func (s WebhooksService) Get(ctx context.Context, endpointID string, opts ...til
 // Delete deletes the endpoint of that ID, or is an error of kind NotFound. It is repeated if the answer is lost; that the
 // endpoint is gone by then is success. If the error matches [tillroute.ErrOutcomeUnknown], repeat it.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apedeletewebhookendpoint
+// API reference: DELETE /o/wh/1/webhook/{endpointId}, https://api-docs.lsk.lightspeed.app/operation/operation-apedeletewebhookendpoint
 func (s WebhooksService) Delete(ctx context.Context, endpointID string, opts ...tillroute.CallOption) error {
 	return gone(s.c.do(ctx, webhooksDelete, rest.Request{Args: []string{endpointID}}, nil, opts))
 }
 
 // Locations returns the business locations whose items and readiness the endpoint is told of.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apegetwebhookbusinesslocations
+// API reference: GET /o/wh/1/webhook/{endpointId}/business-locations, https://api-docs.lsk.lightspeed.app/operation/operation-apegetwebhookbusinesslocations
 func (s WebhooksService) Locations(ctx context.Context, endpointID string, opts ...tillroute.CallOption) ([]EndpointLocation, error) {
 	var answer []EndpointLocation
 	err := s.c.do(ctx, webhooksLocations, rest.Request{Args: []string{endpointID}}, &answer, opts)
@@ -137,7 +137,7 @@ func (s WebhooksService) Locations(ctx context.Context, endpointID string, opts 
 // AddLocation has the endpoint told of a business location's items and readiness, as far as it subscribes. Payments and orders
 // need no such thing. It is repeated if the answer is lost.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-apeaddwebhookbusinesslocation
+// API reference: PUT /o/wh/1/webhook/{endpointId}/business-locations/{businessLocationId}, https://api-docs.lsk.lightspeed.app/operation/operation-apeaddwebhookbusinesslocation
 func (s WebhooksService) AddLocation(ctx context.Context, endpointID string, businessLocationID int64, opts ...tillroute.CallOption) (EndpointLocation, error) {
 	var answer EndpointLocation
 	err := s.c.do(ctx, webhooksAddLocation, rest.Request{Args: []string{endpointID, id(businessLocationID)}}, &answer, opts)
@@ -147,7 +147,7 @@ func (s WebhooksService) AddLocation(ctx context.Context, endpointID string, bus
 // RemoveLocation ends what [WebhooksService.AddLocation] began, or is an error of kind NotFound. It is repeated if the answer
 // is lost; that it has ended by then is success.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/operation/operation-aperemovewebhookbusinesslocation
+// API reference: DELETE /o/wh/1/webhook/{endpointId}/business-locations/{businessLocationId}, https://api-docs.lsk.lightspeed.app/operation/operation-aperemovewebhookbusinesslocation
 func (s WebhooksService) RemoveLocation(ctx context.Context, endpointID string, businessLocationID int64, opts ...tillroute.CallOption) error {
 	return gone(s.c.do(ctx, webhooksRemoveLocation, rest.Request{Args: []string{endpointID, id(businessLocationID)}}, nil, opts))
 }

@@ -53,6 +53,6 @@
 //
 // # Testing
 //
-// The memstore package is a store for tests. The pairingtest package holds the tests that every store passes; run them
-// on a store of your own.
+// The memstore package is a store for tests, and smartconnect/smartconnecttest has simulated terminals. The pairingtest package
+// holds the tests that every store passes; run them on a store of your own.
 package pairing

@@ -199,7 +199,7 @@ func (v *receiver) read(w http.ResponseWriter, r *http.Request) (event, sign str
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil || len(form["event"]) != 1 || len(form["sign"]) != 1 {
-		return "", "", errors.New("the body is not a form with one event and one sign")
+		return "", "", errors.New("the body is not a form with one event and one sign: look whether a proxy or middleware changes it")
 	}
 	return form.Get("event"), form.Get("sign"), nil
 }

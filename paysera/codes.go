@@ -180,7 +180,7 @@ func (c *CodeInfo) UnmarshalJSON(data []byte) error {
 
 // Get says what a scanned code stands for. One that stands for nothing is an error of kind NotFound.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/qr-info
+// API reference: GET /rest/v1/code, https://developers.paysera.com/en/wallet/app/qr-info
 func (s CodesService) Get(ctx context.Context, code string, opts ...tillroute.CallOption) (CodeInfo, error) {
 	if code == "" {
 		return CodeInfo{}, tillroute.Invalid(System, codesGet.declare().Name, "the code is missing")

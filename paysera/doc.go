@@ -56,8 +56,11 @@
 //
 // # Testing
 //
-// Give [Config].BaseURL the address of a server of your own, such as the simulated Paysera that examples/simulators serves.
+// [github.com/tillroute/tillroute/paysera/payseratest] is a simulated Paysera with guests and their phones. Config.BaseURL takes the
+// address of any other server, such as what examples/simulators serves.
 // HTTP.Transport takes a transport that answers without any server; Now and Nonce make signatures the same each time.
+//
+// The paths in the references are below Config.BaseURL.
 //
 // API reference: https://developers.paysera.com/en/wallet/app/pos
 package paysera

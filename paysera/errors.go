@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
@@ -26,12 +27,18 @@ const (
 // explain refines the kind of an error by its code: which status goes with it isn't documented for all of them.
 func explain(e *tillroute.Error) {
 	switch e.Code {
-	case errorCodeInvalidGrant, "unauthorized":
+	case errorCodeInvalidGrant:
 		e.Kind = tillroute.KindUnauthorized
+	case "unauthorized":
+		e.Kind = tillroute.KindUnauthorized
+		rest.Advise(e, "check the ID and its secret, and that no proxy changes the host, the path or the Authorization header")
 	case errorCodeInvalidTimestamp:
 		e.Kind = tillroute.KindUnauthorized
-		e.Message += ": the clock of this machine is wrong, set it"
-	case "forbidden", ErrorCodeNoRights:
+		rest.Advise(e, "the clock of this machine is wrong, set it")
+	case "forbidden":
+		e.Kind = tillroute.KindForbidden
+		rest.Advise(e, "check Parameters, and what the client may do")
+	case ErrorCodeNoRights:
 		e.Kind = tillroute.KindForbidden
 	case errorCodeNotFound:
 		e.Kind = tillroute.KindNotFound

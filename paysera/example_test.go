@@ -2,6 +2,8 @@ package paysera_test
 
 import (
 	"context"
+	"crypto/rsa"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +14,9 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/paysera"
+	"github.com/tillroute/tillroute/paysera/payseratest"
 )
 
 func ExampleNew() {
@@ -134,4 +138,67 @@ func ExampleNewMerchant() {
 
 	// Output:
 	// true <nil>
+}
+
+// connect returns a server to try things on, a client of it, and the key of a transaction that a guest has paid: its money is set
+// aside for the merchant.
+func connect() (server *payseratest.Server, client *paysera.Client, guest *payseratest.Guest, key string) {
+	server, err := payseratest.Start()
+	if err != nil {
+		panic(err)
+	}
+	client, err = paysera.New(server.Config())
+	if err != nil {
+		panic(err)
+	}
+	transaction, err := client.Transactions.Create(context.Background(), paysera.TransactionRequest{Payments: []paysera.PaymentRequest{
+		{Description: "Coffee", Price: decimal.RequireFromString("2.50"), Currency: server.Currency()},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return server, client, server.Guests()[0], transaction.Key
+}
+
+// A payment is taken when it is confirmed. If the answer to that is lost, the transaction tells whether it was.
+func ExampleTransactionsService_Confirm() {
+	ctx := context.Background()
+	server, client, guest, key := connect()
+	defer func() { _ = server.Close() }()
+	if err := guest.Pay(key); err != nil {
+		fmt.Println(err)
+		return
+	}
+	server.LoseReply(http.MethodPut, "/rest/v1/transaction/*/confirm")
+	_, err := client.Transactions.Confirm(ctx, key, nil)
+	if errors.Is(err, tillroute.ErrOutcomeUnknown) {
+		transaction, err := client.Transactions.Get(ctx, key)
+		fmt.Println(transaction.Status, err)
+	}
+	// Output: confirmed <nil>
+}
+
+func ExampleNewCallbackHandler() {
+	server, client, guest, key := connect()
+	defer func() { _ = server.Close() }()
+	events := make(chan paysera.Event, 1)
+	handler, err := paysera.NewCallbackHandler(paysera.CallbackConfig{
+		Key:        func(ctx context.Context) (*rsa.PublicKey, error) { return client.PublicKey(ctx) },
+		Deliveries: memstore.New(memstore.Config{}), // one that survives, in a real program
+		Handle:     func(_ context.Context, e paysera.Event) error { events <- e; return nil },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	receiver := httptest.NewServer(handler)
+	defer receiver.Close()
+	server.SetCallbackURL(receiver.URL)
+	if err := guest.Pay(key); err != nil {
+		fmt.Println(err)
+		return
+	}
+	event := <-events
+	fmt.Println(event.Object, event.Type, event.Transaction.Key == key)
+	// Output: transaction reserved true
 }

@@ -125,24 +125,28 @@ func (f LocationFilter) query() url.Values {
 
 // List returns a page of locations, whoever they belong to.
 //
-// API reference: https://developers.paysera.com/api/wallet/get-locations
+// API reference: GET /rest/v1/locations, https://developers.paysera.com/api/wallet/get-locations
 func (s LocationsService) List(ctx context.Context, f LocationFilter, o ListOptions, opts ...tillroute.CallOption) (Page[Location], error) {
 	return listPage[Location](ctx, s.c, locationsList, "locations", f.query(), o, opts)
 }
 
 // All returns the locations page by page as they are needed. An error comes once, with a zero Location, and ends the walk.
+//
+// API reference: GET /rest/v1/locations, https://developers.paysera.com/api/wallet/get-locations
 func (s LocationsService) All(ctx context.Context, f LocationFilter, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Location, error] {
 	return all[Location](ctx, s.c, locationsList, "locations", f.query(), o, opts)
 }
 
 // Own returns the locations of the project that the client acts for: see [Parameters].
+//
+// API reference: GET /rest/v1/client/locations, https://github.com/paysera/lib-wallet-php-client
 func (s LocationsService) Own(ctx context.Context, opts ...tillroute.CallOption) ([]Location, error) {
 	return getLocations(ctx, s.c, locationsOwn, rest.Request{}, opts)
 }
 
 // OfProject returns the locations of a project.
 //
-// API reference: https://developers.paysera.com/guides/wallet/projects/locations
+// API reference: GET /rest/v1/project/{id}/locations, https://developers.paysera.com/guides/wallet/projects/locations
 func (s LocationsService) OfProject(ctx context.Context, projectID int64, opts ...tillroute.CallOption) ([]Location, error) {
 	return getLocations(ctx, s.c, locationsOfProject, rest.Request{Args: args(projectID)}, opts)
 }
@@ -174,7 +178,7 @@ type PayCategory struct {
 
 // Categories returns the kinds of places where people pay, with titles in the language of that locale.
 //
-// API reference: https://developers.paysera.com/guides/wallet/projects/locations
+// API reference: GET /rest/v1/locations/pay-categories, https://developers.paysera.com/guides/wallet/projects/locations
 func (s LocationsService) Categories(ctx context.Context, locale string, opts ...tillroute.CallOption) ([]PayCategory, error) {
 	var query url.Values
 	if locale != "" {

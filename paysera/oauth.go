@@ -20,9 +20,9 @@ import (
 // The causes of a failed connection that programs want to tell apart; ask with errors.Is.
 var (
 	// ErrRefused is a user who said no.
-	ErrRefused = errors.New("the user did not give their consent")
+	ErrRefused = errors.New("the user did not give their consent: begin again if they want to")
 	// ErrState is a callback that doesn't belong to this browser: start again.
-	ErrState = errors.New("the callback doesn't belong to the connection that was begun here")
+	ErrState = errors.New("the callback doesn't belong to the connection that was begun here: begin again")
 	// ErrReconnect is a user whose consent is gone: they have to connect again.
 	ErrReconnect = errors.New("the user's consent is gone: have them connect again")
 )
@@ -80,7 +80,7 @@ func (o OAuth) AuthCodeURL(state string) (string, error) {
 		problems = append(problems, "AuthorizeURL: "+err.Error())
 	}
 	if len(state) < minState {
-		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least", len(state), minState))
+		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least: NewState makes one", len(state), minState))
 	}
 	if len(problems) > 0 {
 		return "", tillroute.Invalid(System, "OAuth.AuthCodeURL", "%s", strings.Join(problems, "; "))
@@ -159,7 +159,7 @@ func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, erro
 // [tillroute.ErrOutcomeUnknown] and the user has to connect again. An error that matches [ErrReconnect] says that the code was
 // not accepted.
 //
-// API reference: https://developers.paysera.com/en/wallet/user/oauth
+// API reference: POST /oauth/v1/token, https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) Exchange(ctx context.Context, callback Callback, account string) (pairing.Grant, error) {
 	const operation = "OAuth.Exchange"
 	if callback.Code == "" || account == "" {
@@ -178,7 +178,7 @@ func (o OAuth) Exchange(ctx context.Context, callback Callback, account string) 
 //
 // A [Client] does all of this by itself.
 //
-// API reference: https://developers.paysera.com/en/wallet/user/oauth
+// API reference: POST /oauth/v1/token, https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {
@@ -192,6 +192,8 @@ func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant,
 }
 
 // Revoke ends the grant's access token at the server. Delete the grant where it is kept, too.
+//
+// API reference: DELETE /oauth/v1/token, https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) Revoke(ctx context.Context, grant pairing.Grant) error {
 	d := tokenRevoke.declare()
 	if grant.AccessToken == "" {

@@ -84,7 +84,7 @@ func (r OrderRequest) body(name string) (any, error) {
 // A waiting spot has none. One transaction can be paid only once, however many orders have its key; a second order with a
 // transaction of its own is a second bill. Make the transaction first, therefore, and write its key down.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: POST /rest/v1/spot/{id}/order, https://developers.paysera.com/en/wallet/app/pos
 func (s OrdersService) Create(ctx context.Context, spotID int64, r OrderRequest, opts ...tillroute.CallOption) (Order, error) {
 	body, err := r.body(ordersCreate.declare().Name)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s OrdersService) Create(ctx context.Context, spotID int64, r OrderRequest,
 
 // Get returns the order, or an error of kind NotFound.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: GET /rest/v1/order/{id}, https://developers.paysera.com/en/wallet/app/pos
 func (s OrdersService) Get(ctx context.Context, id int64, opts ...tillroute.CallOption) (Order, error) {
 	return getOrder(ctx, s.c, ordersGet, rest.Request{Args: args(id)}, opts)
 }
@@ -106,7 +106,7 @@ func (s OrdersService) Get(ctx context.Context, id int64, opts ...tillroute.Call
 // With a Transaction it is sent once. If the answer is lost, the error matches [tillroute.ErrOutcomeUnknown]: get the order and
 // see which transaction it has.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: PUT /rest/v1/order/{id}, https://developers.paysera.com/en/wallet/app/pos
 func (s OrdersService) Edit(ctx context.Context, id int64, r OrderRequest, opts ...tillroute.CallOption) (Order, error) {
 	op := ordersEdit
 	if r.Transaction != nil {
@@ -121,7 +121,7 @@ func (s OrdersService) Edit(ctx context.Context, id int64, r OrderRequest, opts 
 
 // Remove takes the order away. What becomes of its transaction isn't documented: revoke it first. It is for merchants.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: DELETE /rest/v1/order/{id}, https://developers.paysera.com/en/wallet/app/pos
 func (s OrdersService) Remove(ctx context.Context, id int64, opts ...tillroute.CallOption) (Order, error) {
 	return getOrder(ctx, s.c, ordersRemove, rest.Request{Args: args(id)}, opts)
 }

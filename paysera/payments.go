@@ -302,7 +302,7 @@ func wholeSeconds(name, field string, d time.Duration) (int64, error) {
 // Create makes a payment without a transaction. It is sent once; if the answer is lost, the error matches
 // [tillroute.ErrOutcomeUnknown], and the payment may be there: nobody can pay it without a transaction.
 //
-// API reference: https://developers.paysera.com/en/wallet/payment/payment
+// API reference: POST /rest/v1/payment, https://developers.paysera.com/en/wallet/payment/payment
 func (s PaymentsService) Create(ctx context.Context, r PaymentRequest, opts ...tillroute.CallOption) (Payment, error) {
 	name := paymentsCreate.declare().Name
 	if r.ID != 0 {
@@ -317,17 +317,21 @@ func (s PaymentsService) Create(ctx context.Context, r PaymentRequest, opts ...t
 
 // Get returns the payment, or an error of kind NotFound.
 //
-// API reference: https://developers.paysera.com/en/wallet/payment/payment
+// API reference: GET /rest/v1/payment/{id}, https://developers.paysera.com/en/wallet/payment/payment
 func (s PaymentsService) Get(ctx context.Context, id int64, opts ...tillroute.CallOption) (Payment, error) {
 	return getPayment(ctx, s.c, paymentsGet, rest.Request{Args: args(id)}, opts)
 }
 
 // Delete takes a payment away, or cancels one that is cancelable.
+//
+// API reference: DELETE /rest/v1/payment/{id}, https://github.com/paysera/lib-wallet-php-client
 func (s PaymentsService) Delete(ctx context.Context, id int64, opts ...tillroute.CallOption) error {
 	return s.c.do(ctx, paymentsDelete, rest.Request{Args: args(id)}, nil, opts)
 }
 
 // Freeze keeps the money of a confirmed payment back for d, in whole seconds. It is sent once.
+//
+// API reference: PUT /rest/v1/payment/{id}/freeze, https://github.com/paysera/lib-wallet-php-client
 func (s PaymentsService) Freeze(ctx context.Context, id int64, d time.Duration, opts ...tillroute.CallOption) (Payment, error) {
 	name := paymentsFreeze.declare().Name
 	seconds, err := wholeSeconds(name, "the duration", d)
@@ -339,6 +343,8 @@ func (s PaymentsService) Freeze(ctx context.Context, id int64, d time.Duration, 
 }
 
 // Finalize hands a frozen payment on to its beneficiary. It is sent once.
+//
+// API reference: PUT /rest/v1/payment/{id}/finalize, https://github.com/paysera/lib-wallet-php-client
 func (s PaymentsService) Finalize(ctx context.Context, id int64, opts ...tillroute.CallOption) (Payment, error) {
 	return getPayment(ctx, s.c, paymentsFinalize, rest.Request{Args: args(id)}, opts)
 }
@@ -346,12 +352,14 @@ func (s PaymentsService) Finalize(ctx context.Context, id int64, opts ...tillrou
 // List returns a page of payments. filter holds what the vendor's search takes, such as status, wallet, from and to (in Unix
 // seconds), or is nil.
 //
-// API reference: https://developers.paysera.com/api/wallet/
+// API reference: GET /rest/v1/payments, https://developers.paysera.com/api/wallet/
 func (s PaymentsService) List(ctx context.Context, filter url.Values, o ListOptions, opts ...tillroute.CallOption) (Page[Payment], error) {
 	return listPage[Payment](ctx, s.c, paymentsList, "payments", filter, o, opts)
 }
 
 // All returns the payments page by page as they are needed. An error comes once, with a zero Payment, and ends the walk.
+//
+// API reference: GET /rest/v1/payments, https://developers.paysera.com/api/wallet/
 func (s PaymentsService) All(ctx context.Context, filter url.Values, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Payment, error] {
 	return all[Payment](ctx, s.c, paymentsList, "payments", filter, o, opts)
 }

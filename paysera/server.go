@@ -15,6 +15,8 @@ import (
 
 // ServerTime returns what time it is at the server, to the second. Calls that are refused because of the clock ask for it by
 // themselves, once, and are signed with the server's time from then on.
+//
+// API reference: GET /rest/v1/server, https://developers.paysera.com/guides/wallet/authentication
 func (c *Client) ServerTime(ctx context.Context, opts ...tillroute.CallOption) (time.Time, error) {
 	if c == nil {
 		return time.Time{}, tillroute.Invalid(System, "ServerTime", "this client was not made by New")
@@ -32,7 +34,7 @@ func (c *core) serverTime(ctx context.Context, opts []tillroute.CallOption) (tim
 
 // PublicKey returns the key that callbacks are signed with.
 //
-// API reference: https://developers.paysera.com/en/wallet/payment/callbacks
+// API reference: GET /publickey, https://developers.paysera.com/en/wallet/payment/callbacks
 func (c *Client) PublicKey(ctx context.Context, opts ...tillroute.CallOption) (*rsa.PublicKey, error) {
 	if c == nil {
 		return nil, tillroute.Invalid(System, "PublicKey", "this client was not made by New")
@@ -81,7 +83,7 @@ type Info struct {
 
 // Info returns what the server knows of the client that signs.
 //
-// API reference: https://developers.paysera.com/guides/wallet/projects/clients
+// API reference: GET /rest/v1/client, https://developers.paysera.com/guides/wallet/projects/clients
 func (c *Client) Info(ctx context.Context, opts ...tillroute.CallOption) (Info, error) {
 	if c == nil {
 		return Info{}, tillroute.Invalid(System, "Info", "this client was not made by New")

@@ -96,7 +96,7 @@ func (s *Spot) UnmarshalJSON(data []byte) error {
 // ByCode returns the spot of a code: usually all that was read from a QR code. A code of a location with an identifier that was
 // never seen makes a spot.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: GET /rest/v1/spot, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) ByCode(ctx context.Context, code string, opts ...tillroute.CallOption) (Spot, error) {
 	if code == "" {
 		return Spot{}, tillroute.Invalid(System, spotsByCode.declare().Name, "the code is missing")
@@ -106,7 +106,7 @@ func (s SpotsService) ByCode(ctx context.Context, code string, opts ...tillroute
 
 // Get returns the spot, or an error of kind NotFound. It takes [WithFields].
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: GET /rest/v1/spot/{id}, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) Get(ctx context.Context, id int64, opts ...tillroute.CallOption) (Spot, error) {
 	return get[Spot](ctx, s.c, spotsGet, rest.Request{Args: args(id)}, opts)
 }
@@ -114,14 +114,14 @@ func (s SpotsService) Get(ctx context.Context, id int64, opts ...tillroute.CallO
 // CheckIn checks the user in, and out of the spot where they were before. A closed spot becomes waiting. It is for users, and
 // takes [WithFields].
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: PUT /rest/v1/spot/{id}/check-in, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) CheckIn(ctx context.Context, id int64, opts ...tillroute.CallOption) (Spot, error) {
 	return get[Spot](ctx, s.c, spotsCheckIn, rest.Request{Args: args(id)}, opts)
 }
 
 // CheckOut checks the user out. The spot is closed when nobody else is there. It is for users.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: PUT /rest/v1/spot/{id}/check-out, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) CheckOut(ctx context.Context, id int64, opts ...tillroute.CallOption) (Spot, error) {
 	return get[Spot](ctx, s.c, spotsCheckOut, rest.Request{Args: args(id)}, opts)
 }
@@ -129,13 +129,15 @@ func (s SpotsService) CheckOut(ctx context.Context, id int64, opts ...tillroute.
 // List returns a page of the merchant's spots that have the status, or of all if it is empty. It is for merchants.
 // The server takes 60 requests a minute, and 1000 an hour: don't list more often than every 5 seconds.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: GET /rest/v1/spots, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) List(ctx context.Context, status SpotStatus, o ListOptions, opts ...tillroute.CallOption) (Page[Spot], error) {
 	return listPage[Spot](ctx, s.c, spotsList, "spots", spotsQuery(status), o, opts)
 }
 
 // All returns the merchant's spots that have the status, or all if it is empty, page by page as they are needed. An error comes
 // once, with a zero Spot, and ends the walk. It is for merchants.
+//
+// API reference: GET /rest/v1/spots, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) All(ctx context.Context, status SpotStatus, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Spot, error] {
 	return all[Spot](ctx, s.c, spotsList, "spots", spotsQuery(status), o, opts)
 }
@@ -149,7 +151,7 @@ func spotsQuery(status SpotStatus) url.Values {
 
 // Close closes the spot and its pending orders. Guests have to check in again. It is for merchants.
 //
-// API reference: https://developers.paysera.com/en/wallet/app/pos
+// API reference: PUT /rest/v1/spot/{id}/close, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) Close(ctx context.Context, id int64, opts ...tillroute.CallOption) (Spot, error) {
 	return get[Spot](ctx, s.c, spotsClose, rest.Request{Args: args(id)}, opts)
 }

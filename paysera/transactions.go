@@ -195,7 +195,7 @@ func (r TransactionRequest) body(name string) (any, error) {
 // Create makes a transaction. It is sent once. If the answer is lost, the error matches [tillroute.ErrOutcomeUnknown]: there may
 // be a transaction whose key nobody knows, and which nobody can pay therefore. The vendor deletes it after a month.
 //
-// API reference: https://developers.paysera.com/en/wallet/payment/transaction
+// API reference: POST /rest/v1/transaction, https://developers.paysera.com/en/wallet/payment/transaction
 func (s TransactionsService) Create(ctx context.Context, r TransactionRequest, opts ...tillroute.CallOption) (Transaction, error) {
 	body, err := r.body(transactionsCreate.declare().Name)
 	if err != nil {
@@ -206,7 +206,7 @@ func (s TransactionsService) Create(ctx context.Context, r TransactionRequest, o
 
 // Get returns the transaction, or an error of kind NotFound. It takes [WithFields].
 //
-// API reference: https://developers.paysera.com/api/wallet/get-transaction
+// API reference: GET /rest/v1/transaction/{key}, https://developers.paysera.com/api/wallet/get-transaction
 func (s TransactionsService) Get(ctx context.Context, key string, opts ...tillroute.CallOption) (Transaction, error) {
 	return getTransaction(ctx, s.c, transactionsGet, rest.Request{Args: args(key)}, opts)
 }
@@ -244,12 +244,14 @@ func (f TransactionFilter) query() url.Values {
 
 // List returns a page of transactions.
 //
-// API reference: https://developers.paysera.com/api/wallet/search-transactions
+// API reference: GET /rest/v1/transactions, https://developers.paysera.com/api/wallet/search-transactions
 func (s TransactionsService) List(ctx context.Context, f TransactionFilter, o ListOptions, opts ...tillroute.CallOption) (Page[Transaction], error) {
 	return listPage[Transaction](ctx, s.c, transactionsList, "transactions", f.query(), o, opts)
 }
 
 // All returns the transactions page by page as they are needed. An error comes once, with a zero Transaction, and ends the walk.
+//
+// API reference: GET /rest/v1/transactions, https://developers.paysera.com/api/wallet/search-transactions
 func (s TransactionsService) All(ctx context.Context, f TransactionFilter, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Transaction, error] {
 	return all[Transaction](ctx, s.c, transactionsList, "transactions", f.query(), o, opts)
 }
@@ -318,7 +320,9 @@ func (r Reservation) body() map[string]any {
 // Reserve sets the payer's money aside. It is sent once. If the answer is lost, the error matches
 // [tillroute.ErrOutcomeUnknown]: get the transaction and see. A payer without the money is [ErrorCodeNotEnoughFunds], for one.
 //
-// API reference: https://developers.paysera.com/api/wallet/reserve-transaction
+// API reference: PUT /rest/v1/transaction/{key}/reserve, https://developers.paysera.com/api/wallet/reserve-transaction
+//
+// API reference: PUT /rest/v1/transaction/{key}/reserve/{wallet}, https://developers.paysera.com/api/wallet/reserve-transaction
 func (s TransactionsService) Reserve(ctx context.Context, key string, r Reservation, opts ...tillroute.CallOption) (Transaction, error) {
 	op, request := transactionsReserve, rest.Request{Args: args(key)}
 	if r.Wallet != "" {
@@ -346,7 +350,7 @@ type Price struct {
 // is confirmed. If it is reserved still, it can be confirmed again, with the same prices: of two that differ nobody knows which
 // one counts. A transaction that isn't reserved is an error of kind Conflict.
 //
-// API reference: https://developers.paysera.com/api/wallet/confirm-transaction
+// API reference: PUT /rest/v1/transaction/{key}/confirm, https://developers.paysera.com/api/wallet/confirm-transaction
 func (s TransactionsService) Confirm(ctx context.Context, key string, prices map[int64]Price, opts ...tillroute.CallOption) (Transaction, error) {
 	name := transactionsConfirm.declare().Name
 	request := rest.Request{Args: args(key)}
@@ -370,7 +374,7 @@ func (s TransactionsService) Confirm(ctx context.Context, key string, prices map
 // Revoke ends a transaction that isn't confirmed, and gives back what is reserved. One that has ended already, or is confirmed,
 // is an error of kind Conflict, as far as that is documented: get it and see.
 //
-// API reference: https://developers.paysera.com/api/wallet/revoke-transaction
+// API reference: DELETE /rest/v1/transaction/{key}, https://developers.paysera.com/api/wallet/revoke-transaction
 func (s TransactionsService) Revoke(ctx context.Context, key string, opts ...tillroute.CallOption) error {
 	return s.c.do(ctx, transactionsRevoke, rest.Request{Args: args(key)}, nil, opts)
 }
@@ -378,12 +382,14 @@ func (s TransactionsService) Revoke(ctx context.Context, key string, opts ...til
 // Renew makes a new transaction, with a key of its own, of one that ended without being paid. It is sent once; what becomes of a
 // lost one is the same as with Create.
 //
-// API reference: https://developers.paysera.com/api/wallet/renew-transaction
+// API reference: POST /rest/v1/transaction/renew/{key}, https://developers.paysera.com/api/wallet/renew-transaction
 func (s TransactionsService) Renew(ctx context.Context, key string, opts ...tillroute.CallOption) (Transaction, error) {
 	return getTransaction(ctx, s.c, transactionsRenew, rest.Request{Args: args(key)}, opts)
 }
 
 // Types returns in which ways the wallet (its number, or [Me]) can reserve the transaction: see [Transaction].Type.
+//
+// API reference: GET /rest/v1/transaction/{key}/type/{wallet}, https://developers.paysera.com/en/wallet/payment/transaction
 func (s TransactionsService) Types(ctx context.Context, key, wallet string, opts ...tillroute.CallOption) ([]string, error) {
 	var answer list[wire.Text]
 	if err := s.c.do(ctx, transactionsTypes, rest.Request{Args: args(key, wallet)}, &answer, opts); err != nil {
@@ -397,11 +403,15 @@ func (s TransactionsService) Types(ctx context.Context, key, wallet string, opts
 }
 
 // Flash sends the wallet's owner an SMS that shows the code to reserve with. It is sent once.
+//
+// API reference: PUT /rest/v1/transaction/{key}/flash/{wallet}, https://github.com/paysera/lib-wallet-php-client
 func (s TransactionsService) Flash(ctx context.Context, key, wallet string, opts ...tillroute.CallOption) error {
 	return s.c.do(ctx, transactionsFlash, rest.Request{Args: args(key, wallet)}, nil, opts)
 }
 
 // InquiredInformation returns what payers answered to the transaction's inquiries, as it came.
+//
+// API reference: GET /rest/v1/transaction/{key}/inquired-information, https://github.com/paysera/lib-wallet-php-client
 func (s TransactionsService) InquiredInformation(ctx context.Context, key string, opts ...tillroute.CallOption) ([]json.RawMessage, error) {
 	var answer struct {
 		Items list[json.RawMessage] `json:"items"`
@@ -429,7 +439,7 @@ type TransactionDemand struct {
 // Request asks a user to pay the transaction. It is sent once. If the answer is lost, the error matches
 // [tillroute.ErrOutcomeUnknown]: asking again may ask twice, for the same money.
 //
-// API reference: https://developers.paysera.com/en/wallet/payment/requests
+// API reference: POST /rest/v1/transaction/{key}/request, https://developers.paysera.com/en/wallet/payment/requests
 func (s TransactionsService) Request(ctx context.Context, key string, who Addressee, opts ...tillroute.CallOption) (TransactionDemand, error) {
 	d := transactionsRequest.declare()
 	b := map[string]any{}
@@ -453,7 +463,7 @@ func (s TransactionsService) Request(ctx context.Context, key string, who Addres
 
 // CancelRequest takes back that a user was asked to pay.
 //
-// API reference: https://developers.paysera.com/en/wallet/payment/requests
+// API reference: DELETE /rest/v1/transaction-request/{id}, https://developers.paysera.com/en/wallet/payment/requests
 func (s TransactionsService) CancelRequest(ctx context.Context, id int64, opts ...tillroute.CallOption) error {
 	return s.c.do(ctx, transactionsCancelRequest, rest.Request{Args: args(id)}, nil, opts)
 }

@@ -106,7 +106,7 @@ func authorize(r *http.Request, _ []byte) error {
 // explain adds which fields were refused, and why. Their values may be secret.
 func explain(e *tillroute.Error) {
 	if e.Kind == tillroute.KindForbidden {
-		e.Message += ": the access token needs the scope " + Scope
+		rest.Advise(e, "the access token needs the scope "+Scope)
 	}
 	var body struct {
 		Exceptions []struct {

@@ -17,7 +17,7 @@
 // The bill is closed when the charge is sent. If it fails the waiter is told, and nobody sends it again by himself: it has to be
 // posted by hand, or the waiter tries again.
 //
-// # Once
+// # Retries and idempotency
 //
 // A charge is known by its idempotency key, within the [Key.Business] of its API key, and its bill by its number (FiscID, or else
 // UUID). Both are kept in Config.Deliveries together with a hash of what came with them:
@@ -44,14 +44,14 @@
 //
 // How long the point of sale waits for an answer, and whether it sends the same key when a waiter tries again, is not documented.
 //
-// # Secrets
+// # Authentication
 //
 // Lightspeed proves itself with an API key: in the body of charges, and in the query of searches. So keep queries out of the logs
 // of requests ([LogURL] helps), serve https alone, and register a long random key. Keys are compared in constant time. Neither
 // the handler's log nor its answers have one, and [Charge.Raw] has none either. To replace a key, accept both, register the new one
 // ([ProvidersService.Update]), and drop the old one.
 //
-// # Answers
+// # Errors
 //
 // The point of sale takes 200 alone for success. Otherwise it shows and prints a message of up to 50 characters, which a backend
 // gives with a [Refusal]. Other errors and panics have a message that is safe; what really happened is in the log.
@@ -61,6 +61,16 @@
 // [Client] registers the endpoint, with an access token of K-Series of the scope propertymanagement. In the restaurant's back office
 // a payment method with the code IKPMS ("Charge to Room") is needed, the PMS server "Other", and the method must be enabled for the
 // devices.
+//
+// Errors of a Client are, or wrap, a [*tillroute.Error]. Reads are repeated after lost answers and on errors that pass, and so are
+// updating and deleting a provider. Registering one isn't: see [ProvidersService.Create].
+//
+// # Testing
+//
+// [github.com/tillroute/tillroute/pms/pmstest] builds what Lightspeed sends, right and wrong. A handler is an [http.Handler]: call it
+// with that. examples/simulators serves a simulated restaurant that charges to rooms.
+//
+// The paths in the references are below ClientConfig.BaseURL.
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 package pms

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"sync"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/pms"
 	"github.com/tillroute/tillroute/pms/pmstest"
@@ -103,4 +106,31 @@ func ExampleCharge_Register() {
 	register, ok := c.Register("45454565682155") // the business location
 	fmt.Println(register, ok)
 	// Output: kseries/45454565682155/12345 true
+}
+
+// A system registers itself, and looks whether it did if the answer was lost.
+func ExampleProvidersService_Create() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			panic(http.ErrAbortHandler) // It is registered, and the answer lost.
+		}
+		_, _ = io.WriteString(w, `[{"id":7,"businessLocationId":45454565682155,"name":"Hotel","endpoint":"https://hotel.example/pms"}]`)
+	}))
+	defer server.Close()
+	client, err := pms.NewClient(pms.ClientConfig{
+		Token:   func(context.Context) (tillroute.Secret, error) { return "an access token of K-Series", nil },
+		BaseURL: server.URL, HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	hotel := pms.ProviderRequest{Name: "Hotel", Endpoint: "https://hotel.example/pms", APIKey: "a long random key"}
+	_, err = client.Providers.Create(ctx, 45454565682155, hotel)
+	if errors.Is(err, tillroute.ErrOutcomeUnknown) {
+		providers, err := client.Providers.List(ctx, 45454565682155)
+		fmt.Println(len(providers), err)
+	}
+	// Output: 1 <nil>
 }

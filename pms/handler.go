@@ -135,7 +135,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 			h.search(w, r)
 		}
 	default:
-		refuse(w, &Refusal{Message: "Wrong address: check the PMS settings", Status: http.StatusNotFound})
+		refusal := &Refusal{Message: "Wrong address: check the PMS settings", Status: http.StatusNotFound}
+		h.log(r.Context(), slog.LevelWarn, "the path ends in neither /charge nor /search", refusal, slog.String("path", path))
+		refuse(w, refusal)
 	}
 }
 
@@ -232,7 +234,10 @@ func idempotencyKey(header http.Header) (string, error) {
 	default:
 		return values[0], nil
 	}
-	return "", &Refusal{Message: problem, Status: http.StatusBadRequest}
+	return "", &Refusal{
+		Message: problem, Status: http.StatusBadRequest,
+		Err: errors.New("look whether a proxy changes X-Lightspeed-Idempotency-Key"),
+	}
 }
 
 // guard calls a backend, and makes an error of a panic.

@@ -61,7 +61,7 @@ type Provider struct {
 
 // List returns the providers of the business location that this application registered.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/
+// API reference: GET /pms/v1/providers, https://api-docs.lsk.lightspeed.app/
 func (s ProvidersService) List(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]Provider, error) {
 	op := rest.Operation{Name: "Providers.List", Method: http.MethodGet, Path: "/pms/v1/providers", Repeat: rest.Read}
 	var list *[]Provider
@@ -77,7 +77,7 @@ func (s ProvidersService) List(ctx context.Context, businessLocationID int64, op
 
 // Get returns the provider of that ID, or an error of kind NotFound.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/
+// API reference: GET /pms/v1/providers/{id}, https://api-docs.lsk.lightspeed.app/
 func (s ProvidersService) Get(ctx context.Context, id int64, opts ...tillroute.CallOption) (Provider, error) {
 	op := rest.Operation{Name: "Providers.Get", Method: http.MethodGet, Path: "/pms/v1/providers/{}", Repeat: rest.Read}
 	return s.one(ctx, op, rest.Request{Args: []string{strconv.FormatInt(id, 10)}}, opts)
@@ -86,7 +86,7 @@ func (s ProvidersService) Get(ctx context.Context, id int64, opts ...tillroute.C
 // Create registers a provider with the business location. It isn't repeated once it may have arrived: if the error matches
 // [tillroute.ErrOutcomeUnknown], look with [ProvidersService.List].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/
+// API reference: POST /pms/v1/providers, https://api-docs.lsk.lightspeed.app/
 func (s ProvidersService) Create(ctx context.Context, businessLocationID int64, p ProviderRequest, opts ...tillroute.CallOption) (Provider, error) {
 	op := rest.Operation{Name: "Providers.Create", Method: http.MethodPost, Path: "/pms/v1/providers"}
 	body, err := p.body(op.Name)
@@ -101,7 +101,7 @@ func (s ProvidersService) Create(ctx context.Context, businessLocationID int64, 
 // If the error matches [tillroute.ErrOutcomeUnknown], repeat it or look with [ProvidersService.Get]. Before a new APIKey is
 // registered the handler should accept it beside the old one: see [Config].
 //
-// API reference: https://api-docs.lsk.lightspeed.app/
+// API reference: PUT /pms/v1/providers/{id}, https://api-docs.lsk.lightspeed.app/
 func (s ProvidersService) Update(ctx context.Context, id int64, p ProviderRequest, opts ...tillroute.CallOption) (Provider, error) {
 	op := rest.Operation{Name: "Providers.Update", Method: http.MethodPut, Path: "/pms/v1/providers/{}", Repeat: rest.Safe}
 	body, err := p.body(op.Name)
@@ -114,7 +114,7 @@ func (s ProvidersService) Update(ctx context.Context, id int64, p ProviderReques
 // Delete deletes the provider of that ID, or is an error of kind NotFound. It is repeated if the answer is lost; that the provider
 // is gone by then is success. If the error matches [tillroute.ErrOutcomeUnknown], repeat it.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/
+// API reference: DELETE /pms/v1/providers/{id}, https://api-docs.lsk.lightspeed.app/
 func (s ProvidersService) Delete(ctx context.Context, id int64, opts ...tillroute.CallOption) error {
 	op := rest.Operation{Name: "Providers.Delete", Method: http.MethodDelete, Path: "/pms/v1/providers/{}", Repeat: rest.Safe}
 	err := s.c.do(ctx, op, rest.Request{Args: []string{strconv.FormatInt(id, 10)}}, nil, opts)
@@ -212,7 +212,7 @@ type RevenueCenter struct {
 
 // List returns the revenue centers of the business location.
 //
-// API reference: https://api-docs.lsk.lightspeed.app/
+// API reference: GET /pms/v1/business-locations/{businessLocationId}/revenue-centers, https://api-docs.lsk.lightspeed.app/
 func (s RevenueCentersService) List(ctx context.Context, businessLocationID int64, opts ...tillroute.CallOption) ([]RevenueCenter, error) {
 	op := rest.Operation{
 		Name: "RevenueCenters.List", Method: http.MethodGet, Path: "/pms/v1/business-locations/{}/revenue-centers", Repeat: rest.Read,

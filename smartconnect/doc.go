@@ -49,7 +49,7 @@
 // [pairing.ErrNotPaired] for a register that no terminal knows under these names, [pairing.ErrWrongCode] for a pairing
 // code that is wrong or has expired; SmartConnect doesn't say which.
 //
-// # Retries and recovery
+// # Retries and idempotency
 //
 // Nothing that starts something is sent twice once it may have arrived: SmartConnect has no idempotency key. Such an
 // error matches [tillroute.ErrOutcomeUnknown], and a person has to look at the terminal. Polling is repeated until the
@@ -66,6 +66,14 @@
 // The amount in a result is what was charged, surcharge and tip included: it may differ from what was asked for. An
 // approval needs both of SmartConnect's results to say so; any value that the vendor doesn't document makes the outcome
 // Unknown.
+//
+// # Testing
+//
+// [github.com/tillroute/tillroute/smartconnect/smartconnecttest] is a simulated SmartConnect with terminals to press the buttons of.
+// Config.BaseURL takes the address of any other server; one on this machine may be polled as fast as you like. HTTP.Transport takes a
+// transport that answers without any server.
+//
+// The paths in the references are below Config.BaseURL; {PollingUrl} is what a transaction was answered with.
 //
 // API reference: http://www.smartpaydev.com/
 package smartconnect

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -15,12 +16,14 @@ func explain(e *tillroute.Error) {
 	switch {
 	case e.Status == http.StatusTooManyRequests && strings.Contains(text, "busy"):
 		e.Kind = tillroute.KindBusy
+		rest.Advise(e, "wait until it is free")
 	case e.Status == http.StatusBadRequest && strings.Contains(text, "not paired"):
+		rest.Advise(e, "it is known by its ID, BusinessName and VendorName together, as it was paired")
 		e.Err = pairing.ErrNotPaired
 	case e.Status == http.StatusBadRequest && strings.Contains(text, "pairing code"):
 		e.Err = pairing.ErrWrongCode
 	case e.Status == http.StatusNotFound:
-		e.Message += ": SmartConnect knows no such address: check BaseURL"
+		rest.Advise(e, "SmartConnect knows no such address: check BaseURL")
 	}
 }
 

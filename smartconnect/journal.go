@@ -27,7 +27,9 @@ type Evidence struct {
 // vendor no longer recommends it; it is for a person who has to resolve a transaction of unknown outcome, and proves
 // something only if its Subject is that transaction. It works like [Register.Status] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) LastTransaction(ctx context.Context, report func(Progress), opts ...tillroute.CallOption) (Evidence, error) {
 	const operation = "LastTransaction"
 	t, err := r.start(ctx, operation, JournalGetTransResult, nil, opts)

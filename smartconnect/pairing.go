@@ -26,7 +26,7 @@ type Contact struct {
 // [tillroute.ErrOutcomeUnknown]: pairing again with the same register ID is safe, but if the code has been used up by
 // the lost attempt it is refused as wrong although the register is paired. [Register.Status] tells whether it is.
 //
-// API reference: http://www.smartpaydev.com/reference/pairing-endpoint.html
+// API reference: PUT /Pairing/{code}, http://www.smartpaydev.com/reference/pairing-endpoint.html
 func (r Register) Pair(ctx context.Context, code, name string, contact Contact, opts ...tillroute.CallOption) error {
 	const operation = "Pair"
 	request, err := r.request(operation)

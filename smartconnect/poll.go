@@ -40,7 +40,7 @@ const (
 // Unauthorized, Forbidden and NotFound the polling URL is dead: it never tells anything again. Any other may pass, except
 // that a transaction without a polling URL of this server, or one that moves no money, is Invalid.
 //
-// API reference: http://smartpaydev.com/reference/transaction-endpoint.html
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (c *Client) Poll(ctx context.Context, t Transaction, opts ...tillroute.CallOption) (Status, error) {
 	const operation = "Poll"
 	if err := c.checkHandle(operation, t); err != nil {
@@ -131,6 +131,8 @@ func secretsOf(pollingURL tillroute.Secret) []string {
 // An error says that ctx has ended, or, with kind Invalid, that t has no polling URL of this server or moves no money
 // ([Client.AwaitReport]). It matches [tillroute.ErrOutcomeUnknown]: the transaction goes on. Await it again with the same
 // handle, here or in another process.
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (c *Client) Await(ctx context.Context, t Transaction, report func(Progress)) (Result, error) {
 	const operation = "Await"
 	if err := checkPayment(operation, t); err != nil {

@@ -27,7 +27,9 @@ type Report struct {
 // Like everything that moves no money it waits for the answer as [Client.AwaitReport] does, and reports progress as it does.
 // A question may be asked again after any error.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) Status(ctx context.Context, report func(Progress), opts ...tillroute.CallOption) (Report, error) {
 	return r.ask(ctx, "Status", TerminalGetStatus, report, opts)
 }
@@ -35,7 +37,9 @@ func (r Register) Status(ctx context.Context, report func(Progress), opts ...til
 // ReadCard asks the register's terminal to read a card without charging it. What the answer holds isn't documented: see
 // [Report.Body]. It works like [Register.Status] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) ReadCard(ctx context.Context, report func(Progress), opts ...tillroute.CallOption) (Report, error) {
 	return r.ask(ctx, "ReadCard", TerminalReadCard, report, opts)
 }
@@ -43,7 +47,9 @@ func (r Register) ReadCard(ctx context.Context, report func(Progress), opts ...t
 // ReprintReceipt asks the register's terminal for its last receipt once more. The terminal may print it, the answer may hold
 // it ([Answer.Receipt]); what the answer holds isn't documented. It works like [Register.Status] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) ReprintReceipt(ctx context.Context, report func(Progress), opts ...tillroute.CallOption) (Report, error) {
 	return r.ask(ctx, "ReprintReceipt", JournalReprintReceipt, report, opts)
 }
@@ -51,7 +57,9 @@ func (r Register) ReprintReceipt(ctx context.Context, report func(Progress), opt
 // Logon has the register's terminal log on to its acquirer. An error that matches [tillroute.ErrOutcomeUnknown] may have
 // done so. It works like [Register.Status] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) Logon(ctx context.Context, report func(Progress), opts ...tillroute.CallOption) (Report, error) {
 	return r.ask(ctx, "Logon", AcquirerLogon, report, opts)
 }
@@ -59,7 +67,9 @@ func (r Register) Logon(ctx context.Context, report func(Progress), opts ...till
 // SettlementInquiry asks the register's terminal for its totals since the last settlement, which are in the receipt
 // ([Answer.Receipt]). Android terminals are said not to support it. It works like [Register.Status] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) SettlementInquiry(ctx context.Context, report func(Progress), opts ...tillroute.CallOption) (Report, error) {
 	return r.ask(ctx, "SettlementInquiry", AcquirerSettlementInquiry, report, opts)
 }
@@ -70,7 +80,9 @@ func (r Register) SettlementInquiry(ctx context.Context, report func(Progress), 
 //
 // To outlive the process, start it with [Register.Start], write it down, and wait with [Client.AwaitReport].
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) SettlementCutover(ctx context.Context, report func(Progress), opts ...tillroute.CallOption) (Report, error) {
 	return r.ask(ctx, "SettlementCutover", AcquirerSettlementCutover, report, opts)
 }
@@ -89,6 +101,8 @@ func (r Register) ask(ctx context.Context, operation string, kind Type, report f
 //
 // Where Await has a result of outcome Unknown, because no answer came in time or none can be had any more, AwaitReport
 // has an error. It matches [tillroute.ErrOutcomeUnknown] unless t was only a question.
+//
+// API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (c *Client) AwaitReport(ctx context.Context, t Transaction, report func(Progress)) (Report, error) {
 	return c.awaitReport(ctx, "AwaitReport", t, report)
 }

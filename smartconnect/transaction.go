@@ -104,7 +104,7 @@ type Transaction struct {
 // [pairing.ErrNotPaired]; both mean that nothing was started. An error that matches [tillroute.ErrOutcomeUnknown] may
 // have started it: there is no way to find out but at the terminal. It is never sent again.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) Purchase(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.pay(ctx, "Purchase", CardPurchase, opts, total(amount))
 }
@@ -112,7 +112,7 @@ func (r Register) Purchase(ctx context.Context, amount decimal.Decimal, opts ...
 // Refund asks the register's terminal to give amount back to a card. The amount is positive. Nothing links it to an
 // earlier purchase. It works like [Register.Purchase] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) Refund(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.pay(ctx, "Refund", CardRefund, opts, total(amount))
 }
@@ -121,7 +121,7 @@ func (r Register) Refund(ctx context.Context, amount decimal.Decimal, opts ...ti
 // includes it. A purchase of 40 with 20 in cash has a total of 60. cash is above zero and not above total. Hand it out only
 // when the transaction is approved. It works like [Register.Purchase] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) PurchasePlusCash(ctx context.Context, total, cash decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.pay(ctx, "PurchasePlusCash", CardPurchasePlusCash, opts, field{"AmountTotal", total}, field{"AmountCash", cash})
 }
@@ -129,7 +129,7 @@ func (r Register) PurchasePlusCash(ctx context.Context, total, cash decimal.Deci
 // CashAdvance asks the register's terminal to take amount from a card, all of which is handed out in cash. Hand it out only
 // when the transaction is approved. It works like [Register.Purchase] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) CashAdvance(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.pay(ctx, "CashAdvance", CardCashAdvance, opts, total(amount))
 }
@@ -138,7 +138,7 @@ func (r Register) CashAdvance(ctx context.Context, amount decimal.Decimal, opts 
 // reference. A reference is required, and it is the caller's to make sure that no two open authorisations share one.
 // Approved means that the amount is held. It works like [Register.Purchase] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) Authorise(ctx context.Context, amount decimal.Decimal, reference string, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.payReferenced(ctx, "Authorise", CardAuthorise, field{"AmountAuth", amount}, reference, opts)
 }
@@ -146,7 +146,7 @@ func (r Register) Authorise(ctx context.Context, amount decimal.Decimal, referen
 // Finalise asks the register's terminal to take amount of what was authorised under reference. Whether it may differ from
 // the authorised amount is between the merchant and the acquirer. It works like [Register.Purchase] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) Finalise(ctx context.Context, amount decimal.Decimal, reference string, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.payReferenced(ctx, "Finalise", CardFinalise, field{"AmountFinal", amount}, reference, opts)
 }
@@ -155,7 +155,7 @@ func (r Register) Finalise(ctx context.Context, amount decimal.Decimal, referenc
 // WeChat Pay or Alipay. It is the kind of QR purchase that the vendor prefers. It works like [Register.Purchase] in every
 // other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) QRMerchantPurchase(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.pay(ctx, "QRMerchantPurchase", QRMerchantPurchase, opts, total(amount))
 }
@@ -163,7 +163,7 @@ func (r Register) QRMerchantPurchase(ctx context.Context, amount decimal.Decimal
 // QRConsumerPurchase asks the register's terminal to read the code that the customer shows, and to take amount. It works
 // like [Register.Purchase] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) QRConsumerPurchase(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.pay(ctx, "QRConsumerPurchase", QRConsumerPurchase, opts, total(amount))
 }
@@ -171,7 +171,7 @@ func (r Register) QRConsumerPurchase(ctx context.Context, amount decimal.Decimal
 // QRRefund asks the register's terminal to give amount back to a wallet. The amount is positive. It works like
 // [Register.Purchase] in every other way.
 //
-// API reference: http://smartpaydev.com/reference/transaction-types.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) QRRefund(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.pay(ctx, "QRRefund", QRRefund, opts, total(amount))
 }
@@ -182,7 +182,7 @@ func (r Register) QRRefund(ctx context.Context, amount decimal.Decimal, opts ...
 //
 // Follow what moves money with [Client.Await], and everything else with [Client.AwaitReport].
 //
-// API reference: http://smartpaydev.com/reference/transaction-endpoint.html
+// API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-endpoint.html
 func (r Register) Start(ctx context.Context, kind Type, fields url.Values, opts ...tillroute.CallOption) (Transaction, error) {
 	return r.start(ctx, "Start", kind, fields, opts)
 }

@@ -138,9 +138,9 @@ func (c *Config) problems() []string {
 	var problems []string
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if c.DomainPrefix == "" {
-		add("DomainPrefix is missing")
+		add("DomainPrefix is missing: acme, if the store is at acme.retail.lightspeed.app")
 	} else if !validPrefix(c.DomainPrefix) {
-		add("DomainPrefix %.70q is not the first part of a store's address: small letters, digits and hyphens", c.DomainPrefix)
+		add("DomainPrefix %.70q is not the first part of a store's address, such as acme: small letters, digits and hyphens", c.DomainPrefix)
 	}
 	switch {
 	case c.AccessToken == "" && c.Tokens == nil:
@@ -275,7 +275,14 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 			e.Message = strings.ReplaceAll(e.Message, used.token.Reveal(), "[redacted]")
 		}
 		if e.Kind == tillroute.KindForbidden {
-			e.Message += ": the access token needs the scope " + strings.ReplaceAll(d.scopes, " ", " and the scope ")
+			rest.Advise(e, "the access token needs the scope "+strings.ReplaceAll(d.scopes, " ", " and the scope "))
+		}
+		if e.Status == http.StatusUnauthorized {
+			advice := "check that no proxy strips the Authorization header"
+			if c.replace == nil {
+				advice = "check AccessToken, and that no proxy strips the Authorization header"
+			}
+			rest.Advise(e, advice)
 		}
 	}
 	return err

@@ -18,7 +18,7 @@ import (
 // What opening an open register does isn't documented, so it isn't repeated once it may have arrived. If the error matches
 // [tillroute.ErrOutcomeUnknown], see with [RegistersService.Get] whether the register is open.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: PUT /api/{version}/registers/{id}/actions/open, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s RegistersService) Open(ctx context.Context, id string, at time.Time, opts ...tillroute.CallOption) (Register, error) {
 	var body struct {
 		OpenTime string `json:"register_open_time,omitempty"`
@@ -47,7 +47,7 @@ type PaymentTotal struct {
 // totals of the day before. If the error matches [tillroute.ErrOutcomeUnknown], see with [RegistersService.Get] whether the
 // register is closed, and compare its OpenTime with that of the summary before closing it again.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: PUT /api/{version}/registers/{id}/actions/close, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s RegistersService) Close(ctx context.Context, id string, totals []PaymentTotal, opts ...tillroute.CallOption) (Register, error) {
 	type line struct {
 		PaymentTypeID string `json:"payment_type_id"`
@@ -100,7 +100,7 @@ type PaymentsSummary struct {
 // PaymentsSummary returns what a register took, by payment type: the first step of closing it. A total that can't be read is
 // an error of kind Decode, because zero would be one too. It needs the scope payments:read.
 //
-// API reference: https://x-series-api.lightspeedhq.com/docs/registers_closing
+// API reference: GET /api/{version}/registers/{id}/payments_summary, https://x-series-api.lightspeedhq.com/docs/registers_closing
 func (s RegistersService) PaymentsSummary(ctx context.Context, id string, opts ...tillroute.CallOption) (PaymentsSummary, error) {
 	return get[PaymentsSummary](ctx, s.c, registersSummary, id, opts)
 }

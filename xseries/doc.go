@@ -52,8 +52,11 @@
 //
 // # Testing
 //
-// Give [Config].BaseURL the address of a server of your own, such as the simulated store that examples/simulators serves, and
-// [Origins] its sell screen's. HTTP.Transport takes a transport that answers without any server.
+// [github.com/tillroute/tillroute/xseries/xseriestest] is a simulated store with a sell screen and webhooks. Config.BaseURL takes the
+// address of any other server, such as what examples/simulators serves, and [Origins] its sell screen's. HTTP.Transport takes a
+// transport that answers without any server.
+//
+// The paths in the references are below Config.BaseURL; {version} is Config.APIVersion.
 //
 // API reference: https://x-series-api.lightspeedhq.com/
 package xseries

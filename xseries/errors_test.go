@@ -18,7 +18,7 @@ func TestErrorShapes(t *testing.T) {
 		is            error
 		code, message string
 	}{
-		"text, 401":     {401, fixture(t, "error_401.json"), tillroute.ErrUnauthorized, "", "Access token is not valid"},
+		"text, 401":     {401, fixture(t, "error_401.json"), tillroute.ErrUnauthorized, "", "Access token is not valid: check AccessToken, and that no proxy strips the Authorization header"},
 		"text, 403":     {403, fixture(t, "error_403.json"), tillroute.ErrForbidden, "", "permission denied: the access token needs the scope webhooks"},
 		"text, 404":     {404, fixture(t, "error_404.json"), tillroute.ErrNotFound, "", "user not found"},
 		"text, 409":     {409, fixture(t, "webhook_conflict_409.json"), tillroute.ErrConflict, "", "A webhook with this type and URL already exists."},

@@ -17,6 +17,7 @@ import (
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/xseries"
+	"github.com/tillroute/tillroute/xseries/xseriestest"
 )
 
 // vendor stands in for X-Series, with two registers on two pages.
@@ -42,7 +43,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// true <nil>
-	// xseries: New: invalid: DomainPrefix "acme.retail.lightspeed.app" is not the first part of a store's address: small letters, digits and hyphens; AccessToken, or OAuth and Tokens, are missing
+	// xseries: New: invalid: DomainPrefix "acme.retail.lightspeed.app" is not the first part of a store's address, such as acme: small letters, digits and hyphens; AccessToken, or OAuth and Tokens, are missing
 }
 
 func ExampleRegistersService_All() {
@@ -197,4 +198,34 @@ func ExampleEncodeMessage() {
 	fmt.Printf("%q %v\n", text, err)
 	// Output:
 	// "{\"step\":\"ACCEPT\",\"transaction_id\":\"f363c7de\",\"receipt_html_extra\":\"<pre>TOTAL  NZ$ 8.00\\nACCEPTED</pre>\"}" <nil>
+}
+
+// The answer is lost. What was asked for may have been done: it is looked up, and not asked for again.
+func ExampleWebhooksService_Create_unknownOutcome() {
+	store, err := xseriestest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = store.Close() }()
+	client, err := xseries.New(store.Config())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	hook := xseries.WebhookRequest{Type: xseries.SaleUpdate, URL: "https://pay.example.com/hooks/sales", Active: true}
+	store.LoseReply(http.MethodPost, "/api/*/webhooks")
+	_, err = client.Webhooks.Create(ctx, hook)
+	if errors.Is(err, tillroute.ErrOutcomeUnknown) {
+		hooks, err := client.Webhooks.List(ctx)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, h := range hooks {
+			fmt.Println("it is there:", h.Type == hook.Type && h.URL == hook.URL)
+		}
+	}
+	// Output: it is there: true
 }

@@ -26,9 +26,9 @@ import (
 // The causes of a failed connection that programs want to tell apart; ask with errors.Is.
 var (
 	// ErrRefused is a merchant who said no.
-	ErrRefused = errors.New("the store did not give its consent")
+	ErrRefused = errors.New("the store did not give its consent: begin again if it wants to")
 	// ErrState is a callback that doesn't belong to this browser: start again.
-	ErrState = errors.New("the callback doesn't belong to the connection that was begun here")
+	ErrState = errors.New("the callback doesn't belong to the connection that was begun here: begin again")
 	// ErrReconnect is a store whose consent is gone: the merchant has to connect again.
 	ErrReconnect = errors.New("the store's consent is gone: reconnect the store")
 )
@@ -84,7 +84,7 @@ func (o OAuth) AuthCodeURL(state string) (string, error) {
 		problems = append(problems, "AuthorizeURL is not an absolute https URL")
 	}
 	if len(state) < minState {
-		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least", len(state), minState))
+		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least: NewState makes one", len(state), minState))
 	}
 	if len(problems) > 0 {
 		return "", tillroute.Invalid(System, "OAuth.AuthCodeURL", "%s", strings.Join(problems, "; "))
@@ -189,7 +189,7 @@ func single(query url.Values, name string) (value string, ok bool, err error) {
 //
 // The grant may have fewer scopes than were asked for: see [OAuth.MissingScopes].
 //
-// API reference: https://x-series-api.lightspeedhq.com/docs/authorization
+// API reference: POST /api/1.0/token, https://x-series-api.lightspeedhq.com/docs/authorization
 func (o OAuth) Exchange(ctx context.Context, callback Callback) (pairing.Grant, error) {
 	const operation = exchangeOperation
 	if callback.Code == "" {
@@ -207,7 +207,7 @@ func (o OAuth) Exchange(ctx context.Context, callback Callback) (pairing.Grant, 
 //
 // A [Client] does all of this by itself.
 //
-// API reference: https://x-series-api.lightspeedhq.com/changelog/2025-03-refresh-token-flow-update
+// API reference: POST /api/1.0/token, https://x-series-api.lightspeedhq.com/changelog/2025-03-refresh-token-flow-update
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {
@@ -358,7 +358,7 @@ func (t *tokenTransport) explain(err error) error {
 	code, _, _ := strings.Cut(cmp.Or(e.Code, e.Message), ":")
 	switch code {
 	case "invalid_client", "unauthorized_client", "unsupported_grant_type":
-		e.Message += ": check ClientID and ClientSecret"
+		rest.Advise(e, "check ClientID and ClientSecret")
 		return e
 	}
 	// Servers call a dead token or code by different names, and with 400 or 401.

@@ -15,25 +15,29 @@ type OutletsService struct{ c *core }
 
 // Get returns the outlet of that ID, or an error of kind NotFound.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/outlets/{id}, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s OutletsService) Get(ctx context.Context, id string, opts ...tillroute.CallOption) (Outlet, error) {
 	return get[Outlet](ctx, s.c, outletsGet, id, opts)
 }
 
 // List returns a page of outlets.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/outlets, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s OutletsService) List(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) (Page[Outlet], error) {
 	return list[Outlet](ctx, s.c, outletsList, o, opts)
 }
 
 // All returns all outlets from o.After on, as [RegistersService.All] does registers.
+//
+// API reference: GET /api/{version}/outlets, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s OutletsService) All(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Outlet, error] {
 	return all[Outlet](ctx, s.c, outletsList, o, opts)
 }
 
 // Changes returns the pages of outlets that were changed or deleted since the version after, as [RegistersService.Changes]
 // does registers.
+//
+// API reference: GET /api/{version}/outlets, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s OutletsService) Changes(ctx context.Context, after int64, opts ...tillroute.CallOption) iter.Seq2[Page[Outlet], error] {
 	return pages[Outlet](ctx, s.c, outletsList, ListOptions{After: after, Deleted: true}, opts)
 }

@@ -16,18 +16,22 @@ type PaymentTypesService struct{ c *core }
 
 // List returns a page of payment types. Version 2.0 of the API documents no Deleted for them.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/payment_types, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s PaymentTypesService) List(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) (Page[PaymentType], error) {
 	return list[PaymentType](ctx, s.c, paymentTypesList, o, opts)
 }
 
 // All returns all payment types from o.After on, as [RegistersService.All] does registers.
+//
+// API reference: GET /api/{version}/payment_types, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s PaymentTypesService) All(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[PaymentType, error] {
 	return all[PaymentType](ctx, s.c, paymentTypesList, o, opts)
 }
 
 // Changes returns the pages of payment types that were changed or deleted since the version after, as
 // [RegistersService.Changes] does registers.
+//
+// API reference: GET /api/{version}/payment_types, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s PaymentTypesService) Changes(ctx context.Context, after int64, opts ...tillroute.CallOption) iter.Seq2[Page[PaymentType], error] {
 	return pages[PaymentType](ctx, s.c, paymentTypesList, ListOptions{After: after, Deleted: true}, opts)
 }

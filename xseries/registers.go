@@ -16,20 +16,22 @@ type RegistersService struct{ c *core }
 
 // Get returns the register of that ID, or an error of kind NotFound.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/registers/{id}, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s RegistersService) Get(ctx context.Context, id string, opts ...tillroute.CallOption) (Register, error) {
 	return get[Register](ctx, s.c, registersGet, id, opts)
 }
 
 // List returns a page of registers.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/registers, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s RegistersService) List(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) (Page[Register], error) {
 	return list[Register](ctx, s.c, registersList, o, opts)
 }
 
 // All returns all registers from o.After on, page by page in the order of their versions. Pages are asked for as they are needed. An
 // error comes once, with a zero Register, and ends the walk. Ranging again starts again.
+//
+// API reference: GET /api/{version}/registers, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s RegistersService) All(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Register, error] {
 	return all[Register](ctx, s.c, registersList, o, opts)
 }
@@ -41,7 +43,7 @@ func (s RegistersService) All(ctx context.Context, o ListOptions, opts ...tillro
 //
 // There is no webhook for registers: ask for changes from time to time.
 //
-// API reference: https://x-series-api.lightspeedhq.com/docs/pagination
+// API reference: GET /api/{version}/registers, https://x-series-api.lightspeedhq.com/docs/pagination
 func (s RegistersService) Changes(ctx context.Context, after int64, opts ...tillroute.CallOption) iter.Seq2[Page[Register], error] {
 	return pages[Register](ctx, s.c, registersList, ListOptions{After: after, Deleted: true}, opts)
 }

@@ -16,7 +16,7 @@ type RetailerService struct{ c *core }
 
 // Get returns the merchant that the store belongs to.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/retailer, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s RetailerService) Get(ctx context.Context, opts ...tillroute.CallOption) (Retailer, error) {
 	return one[Retailer](ctx, s.c, retailerGet, rest.Request{}, opts)
 }

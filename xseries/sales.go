@@ -20,25 +20,29 @@ type SalesService struct{ c *core }
 // Get returns the sale of that ID, which is the SaleID of a [Charge], or an error of kind NotFound. Whether a sale can be
 // found before its first payment isn't documented.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/sales/{id}, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s SalesService) Get(ctx context.Context, id string, opts ...tillroute.CallOption) (Sale, error) {
 	return get[Sale](ctx, s.c, salesGet, id, opts)
 }
 
 // List returns a page of sales. The API has no Deleted for them: asking for it is an error of kind Invalid.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/sales, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s SalesService) List(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) (Page[Sale], error) {
 	return list[Sale](ctx, s.c, salesList, o, opts)
 }
 
 // All returns all sales from o.After on, as [RegistersService.All] does registers. There may be very many.
+//
+// API reference: GET /api/{version}/sales, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s SalesService) All(ctx context.Context, o ListOptions, opts ...tillroute.CallOption) iter.Seq2[Sale, error] {
 	return all[Sale](ctx, s.c, salesList, o, opts)
 }
 
 // Changes returns the pages of sales that were changed since the version after, as [RegistersService.Changes] does registers.
 // Payments that were announced with [Accept] arrive here.
+//
+// API reference: GET /api/{version}/sales, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s SalesService) Changes(ctx context.Context, after int64, opts ...tillroute.CallOption) iter.Seq2[Page[Sale], error] {
 	return pages[Sale](ctx, s.c, salesList, ListOptions{After: after}, opts)
 }

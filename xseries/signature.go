@@ -105,7 +105,7 @@ func VerifySignature(header http.Header, body []byte, scheme SignatureScheme, se
 		good = hmac.Equal(mac.Sum(nil), signature) || good
 	}
 	if !good {
-		return refused("no secret of the application gives this signature")
+		return refused("no secret of the application gives this signature: compare the client secret, and Scheme")
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func secretsProblem(secrets []tillroute.Secret) string {
 		return "Secrets are missing: the application's client secret, for one"
 	}
 	if slices.Contains(secrets, "") {
-		return "Secrets has an empty one"
+		return "Secrets has an empty one: look where it comes from"
 	}
 	return ""
 }
@@ -124,7 +124,7 @@ func secretsProblem(secrets []tillroute.Secret) string {
 func signatureText(values []string) (text, problem string) {
 	switch len(values) {
 	case 0:
-		return "", "there is no X-Signature"
+		return "", "there is no X-Signature: look whether a proxy strips it, and who made the webhook"
 	case 1:
 	default:
 		return "", "there is more than one X-Signature"

@@ -54,7 +54,7 @@ type Webhook struct {
 
 // List returns all webhooks of the application.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/webhooks, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s WebhooksService) List(ctx context.Context, opts ...tillroute.CallOption) ([]Webhook, error) {
 	var answer struct {
 		Data present[[]Webhook] `json:"data"`
@@ -70,7 +70,7 @@ func (s WebhooksService) List(ctx context.Context, opts ...tillroute.CallOption)
 
 // Get returns the webhook of that ID, or an error of kind NotFound.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: GET /api/{version}/webhooks/{id}, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s WebhooksService) Get(ctx context.Context, id string, opts ...tillroute.CallOption) (Webhook, error) {
 	return get[Webhook](ctx, s.c, webhooksGet, id, opts)
 }
@@ -79,7 +79,7 @@ func (s WebhooksService) Get(ctx context.Context, id string, opts ...tillroute.C
 // arrived: if the error matches [tillroute.ErrOutcomeUnknown], look for the type and URL with [WebhooksService.List], or
 // create it again and take a Conflict for success.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: POST /api/{version}/webhooks, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s WebhooksService) Create(ctx context.Context, r WebhookRequest, opts ...tillroute.CallOption) (Webhook, error) {
 	body, err := r.body(webhooksCreate)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s WebhooksService) Create(ctx context.Context, r WebhookRequest, opts ...t
 // Update replaces the webhook of that ID, or is an error of kind NotFound. Doing so twice is the same as once, so it is
 // repeated. If the error matches [tillroute.ErrOutcomeUnknown], repeat it or look with [WebhooksService.Get].
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: PUT /api/{version}/webhooks/{id}, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s WebhooksService) Update(ctx context.Context, id string, r WebhookRequest, opts ...tillroute.CallOption) (Webhook, error) {
 	body, err := r.body(webhooksUpdate)
 	if err != nil {
@@ -103,7 +103,7 @@ func (s WebhooksService) Update(ctx context.Context, id string, r WebhookRequest
 // Delete deletes the webhook of that ID, or is an error of kind NotFound. It is repeated if the answer is lost; that the
 // webhook is gone by then is success. If the error matches [tillroute.ErrOutcomeUnknown], repeat it.
 //
-// API reference: https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
+// API reference: DELETE /api/{version}/webhooks/{id}, https://x-series-api.lightspeedhq.com/openapi/api-2026-07.yaml
 func (s WebhooksService) Delete(ctx context.Context, id string, opts ...tillroute.CallOption) error {
 	err := s.c.do(ctx, webhooksDelete, rest.Request{Args: []string{id}}, nil, opts)
 	if errors.Is(err, tillroute.ErrNotFound) && errors.Is(err, tillroute.ErrOutcomeUnknown) {

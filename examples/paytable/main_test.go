@@ -7,14 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute/internal/browsertest"
+	"github.com/tillroute/tillroute/internal/testserver"
+	"github.com/tillroute/tillroute/kseries"
 )
 
 func TestOnce(t *testing.T) {
@@ -220,7 +226,7 @@ func TestBrowserGuestsPay(t *testing.T) {
 
 	// What the check can't take waits for a waiter.
 	p.sim(http.MethodPost, "/kseries/tasks/fail", `{"count":1,"error_type":"PAYMENT_METHOD_NOT_FOUND","reason":"no such method"}`)
-	tab = b.Open(p.url+"table/3", 1280)
+	tab = b.Open(p.url+"table/3", 320)
 	page = tab.Main()
 	page.Until("document.body.dataset.ready")
 	terminal = page.Text("document.querySelector('#pay p').textContent.match(/[0-9]+/)[0]")
@@ -228,10 +234,56 @@ func TestBrowserGuestsPay(t *testing.T) {
 	page.Shows("ol li", "at the terminal")
 	p.approve(terminal)
 	page.Shows("ol li", "doesn't know the payment method")
+	page.Until("document.documentElement.scrollWidth <= innerWidth")
 	tab.Screenshot("table-refused")
 	page.Click("ol button", "Try again")
 	page.Shows("ol li[data-stage=paid]", "12.50 EUR")
 	require.Equal(t, 3, p.sim(http.MethodGet, "/smartconnect/charges", ""))
 	require.Equal(t, 3, p.sim(http.MethodGet, "/kseries/applied", ""))
 	tab.Screenshot("table-paid")
+}
+
+// TestTwoGuestsAtOnce has several guests pay all that is left at the same moment, from pages that they loaded before.
+func TestTwoGuestsAtOnce(t *testing.T) {
+	t.Parallel()
+	r, err := start(t.Context(), "127.0.0.1:0", filepath.Join(t.TempDir(), "x.db"), io.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.stop(t.Context())) }()
+	s := story{r, func(string, ...any) {}}
+	var refused atomic.Int32
+	var guests sync.WaitGroup
+	for i := range 8 {
+		guests.Go(func() {
+			form := url.Values{"id": {fmt.Sprint("table-2/guest-", i)}, "pay": {"all"}}
+			if err := s.post(t.Context(), "/table/2/pay", form); err != nil && strings.Contains(err.Error(), "nothing is left to be paid") {
+				refused.Add(1)
+			}
+		})
+	}
+	guests.Wait()
+	require.EqualValues(t, 7, refused.Load())
+	asked, err := r.lines(t.Context(), 2)
+	require.NoError(t, err)
+	require.Len(t, asked, 1)
+}
+
+// TestAWaiterSettlesADoubt has a terminal end a payment in a way that nobody can read.
+func TestAWaiterSettlesADoubt(t *testing.T) {
+	t.Parallel()
+	r, err := start(t.Context(), "127.0.0.1:0", filepath.Join(t.TempDir(), "x.db"), io.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.stop(t.Context())) }()
+	s := story{r, func(string, ...any) {}}
+	for do, stage := range map[string]kseries.Stage{"approved": kseries.StagePaid, "not": kseries.StageNotPaid} {
+		_, err = s.seat("20001")
+		require.NoError(t, err)
+		id, err := s.begin(t.Context(), url.Values{"pay": {"all"}}, func(d *testserver.Device) error { return d.Finish("OK-ODD", "OK", true) })
+		require.NoError(t, err)
+		require.NoError(t, s.ends(t.Context(), id, kseries.StageInDoubt))
+		shown, err := s.load(t.Context(), http.MethodGet, page, nil)
+		require.NoError(t, err)
+		require.Contains(t, shown, `value="`+do+`"`)
+		require.NoError(t, s.post(t.Context(), page+"/settle", url.Values{"id": {id}, "do": {do}}))
+		require.NoError(t, s.ends(t.Context(), id, stage))
+	}
 }

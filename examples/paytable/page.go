@@ -114,6 +114,9 @@ func (r *restaurant) pages(notifications http.Handler) http.Handler {
 		show(w, http.StatusOK, "table.html", v)
 	})
 	mux.HandleFunc("POST /table/{number}/pay", func(w http.ResponseWriter, q *http.Request) {
+		// One guest after the other: each is asked for what those before them leave.
+		r.paying.Lock()
+		defer r.paying.Unlock()
 		v, err := r.table(q.Context(), q.PathValue("number"))
 		if err != nil {
 			trouble(w, err)
@@ -332,7 +335,7 @@ func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
 	return err
 }
 
-// settle does what a waiter has decided about a payment that the check doesn't have.
+// settle does what a waiter has decided about a payment that is in doubt at its terminal, or that the check doesn't have.
 func (r *restaurant) settle(ctx context.Context, id, what string) error {
 	var err error
 	switch what {
@@ -342,6 +345,10 @@ func (r *restaurant) settle(ctx context.Context, id, what string) error {
 		_, err = r.payments.Resolve(ctx, id, kseries.Settlement{OnCheck: true, By: "the waiter", Reason: "it is on the check"})
 	case "back":
 		_, err = r.payments.Resolve(ctx, id, kseries.Settlement{By: "the waiter", Reason: "the guest has it back"})
+	case "approved":
+		_, err = r.router.Resolve(ctx, id, pairing.Resolution{Outcome: tillroute.Approved, By: "the waiter", Reason: "seen at the terminal"})
+	case "not":
+		_, err = r.router.Resolve(ctx, id, pairing.Resolution{Outcome: tillroute.Failed, By: "the waiter", Reason: "seen at the terminal"})
 	default:
 		err = errors.New("say what was done about the payment")
 	}

@@ -54,6 +54,9 @@ type restaurant struct {
 	plans    []kseries.FloorPlan
 	currency string
 
+	// paying is held while it is found out what is left to be paid, and asked for.
+	paying sync.Mutex
+
 	server *http.Server
 	group  sync.WaitGroup
 	failed chan error

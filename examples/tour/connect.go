@@ -39,10 +39,12 @@ func (t *tour) connect(ctx context.Context) {
 			DomainPrefix: callback.DomainPrefix,
 			OAuth:        t.shop.oauth,
 			Tokens:       t.shop.store,
+			HTTP:         t.watch.http(),
 		})
 		if err != nil {
 			return "", err
 		}
+		t.watch.see(t.shop.oauth, callback, grant, t.shop.client)
 		exchanges := t.systems.Requests("xseries", "POST", "/api/1.0/token")
 		detail := fmt.Sprintf("store %s allowed %q", grant.Account, grant.Scope)
 		return detail, check(

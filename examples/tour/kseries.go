@@ -83,6 +83,7 @@ func (t *tour) connectBistro(ctx context.Context, b *bistro) (string, error) {
 	oauth := kseries.OAuth{
 		ClientID: b.at.ClientID, ClientSecret: tillroute.Secret(b.at.ClientSecret), RedirectURL: "https://app.example/callback",
 		Scopes: []string{"orders-api", "financial-api", "offline_access"}, AuthorizeURL: b.at.AuthorizeURL, TokenURL: b.at.TokenURL,
+		HTTP: t.watch.http(),
 	}
 	state := kseries.NewState()
 	page, err := oauth.AuthCodeURL(state)
@@ -106,10 +107,11 @@ func (t *tour) connectBistro(ctx context.Context, b *bistro) (string, error) {
 	}
 	// The token ends at once: the client gets another by itself.
 	t.systems.KSeries.ExpireTokens()
-	client, err := kseries.New(kseries.Config{OAuth: oauth, Tokens: b.shop.store, Account: "bistro", BaseURL: b.at.BaseURL})
+	client, err := kseries.New(kseries.Config{OAuth: oauth, Tokens: b.shop.store, Account: "bistro", BaseURL: b.at.BaseURL, HTTP: t.watch.http()})
 	if err != nil {
 		return "", err
 	}
+	t.watch.see(oauth, code, grant, client)
 	businesses, err := client.Businesses.List(ctx)
 	if err != nil {
 		return "", err
@@ -140,6 +142,7 @@ func (t *tour) serveBistro(ctx context.Context, b *bistro) (string, error) {
 	}
 	payments, err := kseries.NewPayments(kseries.PaymentsConfig{
 		Client: b.client, Router: b.shop.router, EndpointID: endpoint, Method: "OOPAYMENT", Interval: 20 * time.Millisecond,
+		Logger: t.watch.logger,
 	})
 	if err != nil {
 		return "", err
@@ -147,7 +150,7 @@ func (t *tour) serveBistro(ctx context.Context, b *bistro) (string, error) {
 	password := tillroute.Secret(rand.Text()) // with which the vendor proves itself
 	handler, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
 		Credentials: []kseries.Credential{{Username: "tour", Password: password}},
-		Deliveries:  b.shop.store, Handle: payments.Notification,
+		Deliveries:  b.shop.store, Handle: payments.Notification, Logger: t.watch.logger,
 	})
 	if err != nil {
 		return "", err
@@ -157,7 +160,7 @@ func (t *tour) serveBistro(ctx context.Context, b *bistro) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: t.watch.serve(handler), ReadHeaderTimeout: time.Second}
 	running, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(listener) })

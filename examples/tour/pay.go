@@ -331,6 +331,11 @@ func (t *tour) audit(ctx context.Context) {
 		for _, complaint := range t.systems.Complaints() {
 			claims = append(claims, should(false, "no complaint of the simulated systems: %s", complaint))
 		}
+		pairings, err := t.shop.router.Pairings(ctx, pairing.Register{}, 1000)
+		if err != nil {
+			return "", err
+		}
+		t.watch.see(payments, pairings)
 		for _, o := range t.systems.SmartConnect.Overlaps() {
 			claims = append(claims, should(false, "no two payments on one terminal: %s at %s", o.Device, o.Time))
 		}

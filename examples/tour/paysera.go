@@ -116,15 +116,16 @@ func (t *tour) openDiner(ctx context.Context) (*diner, error) {
 	d := &diner{at: t.systems.Describe().Paysera}
 	var err error
 	if d.client, err = paysera.New(paysera.Config{
-		ClientID: d.at.ClientID, ClientSecret: tillroute.Secret(d.at.ClientSecret), BaseURL: d.at.BaseURL,
+		ClientID: d.at.ClientID, ClientSecret: tillroute.Secret(d.at.ClientSecret), BaseURL: d.at.BaseURL, HTTP: t.watch.http(),
 	}); err != nil {
 		return nil, err
 	}
-	if d.merchant, err = paysera.NewMerchant(paysera.MerchantConfig{Client: d.client, Till: d, Interval: time.Second}); err != nil {
+	if d.merchant, err = paysera.NewMerchant(paysera.MerchantConfig{Client: d.client, Till: d, Interval: time.Second, Logger: t.watch.logger}); err != nil {
 		return nil, err
 	}
 	d.shop = &shop{rail: rail{
 		Database: filepath.Join(filepath.Dir(t.shop.rail.Database), "cafe.db"), URL: t.shop.rail.URL, Currency: d.at.Currency,
+		watch: t.watch,
 	}}
 	d.shop.store, d.shop.router, d.shop.stop, err = d.shop.rail.open(ctx)
 	return d, err
@@ -161,6 +162,7 @@ func (t *tour) callbacks(ctx context.Context, d *diner) (stop func(), err error)
 		Key:        func(ctx context.Context) (*rsa.PublicKey, error) { return d.client.PublicKey(ctx) },
 		Deliveries: d.shop.store,
 		Handle:     d.merchant.Callback,
+		Logger:     t.watch.logger,
 	})
 	if err != nil {
 		return nil, err
@@ -170,7 +172,7 @@ func (t *tour) callbacks(ctx context.Context, d *diner) (stop func(), err error)
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: t.watch.serve(handler), ReadHeaderTimeout: time.Second}
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(listener) })
 	t.systems.Paysera.SetCallbackURI("http://" + listener.Addr().String() + "/paysera")
@@ -184,7 +186,7 @@ func (t *tour) callbacks(ctx context.Context, d *diner) (stop func(), err error)
 func (t *tour) connectGuest(ctx context.Context, d *diner) (string, error) {
 	oauth := paysera.OAuth{
 		ClientID: d.at.AppID, ClientSecret: tillroute.Secret(d.at.AppSecret), RedirectURL: "https://phone.example/callback",
-		AuthorizeURL: d.at.AuthURL + "/oauth", BaseURL: d.at.BaseURL,
+		AuthorizeURL: d.at.AuthURL + "/oauth", BaseURL: d.at.BaseURL, HTTP: t.watch.http(),
 	}
 	state := paysera.NewState()
 	page, err := oauth.AuthCodeURL(state)
@@ -208,10 +210,11 @@ func (t *tour) connectGuest(ctx context.Context, d *diner) (string, error) {
 	}
 	// The token ends at once: the client gets another by itself.
 	t.systems.Paysera.ExpireTokens()
-	client, err := paysera.New(paysera.Config{OAuth: oauth, Tokens: d.shop.store, Account: guest})
+	client, err := paysera.New(paysera.Config{OAuth: oauth, Tokens: d.shop.store, Account: guest, HTTP: t.watch.http()})
 	if err != nil {
 		return "", err
 	}
+	t.watch.see(oauth, callback, grant, client, d.client)
 	spot, err := client.Spots.ByCode(ctx, d.code(table1).String())
 	if err != nil {
 		return "", err

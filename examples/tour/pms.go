@@ -120,7 +120,7 @@ func (t *tour) hotel(ctx context.Context) {
 // openHotel serves the hotel's endpoint until stop is called.
 func (t *tour) openHotel(ctx context.Context, i *inn) (endpoint string, stop func(), err error) {
 	handler, err := pms.NewHandler(pms.Config{
-		Backend: i, Keys: []pms.Key{{APIKey: hotelKey}}, Deliveries: t.shop.store, Timeout: hotelTimeout,
+		Backend: i, Keys: []pms.Key{{APIKey: hotelKey}}, Deliveries: t.shop.store, Timeout: hotelTimeout, Logger: t.watch.logger,
 	})
 	if err != nil {
 		return "", nil, err
@@ -130,7 +130,7 @@ func (t *tour) openHotel(ctx context.Context, i *inn) (endpoint string, stop fun
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: t.watch.serve(handler), ReadHeaderTimeout: time.Second}
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(listener) })
 	return "http://" + listener.Addr().String() + "/pms", func() {
@@ -143,6 +143,7 @@ func (t *tour) registerHotel(ctx context.Context, endpoint string) (string, erro
 	at := t.systems.Describe().PMS
 	client, err := pms.NewClient(pms.ClientConfig{
 		Token: func(context.Context) (tillroute.Secret, error) { return tillroute.Secret(at.AccessToken), nil }, BaseURL: at.BaseURL,
+		HTTP: t.watch.http(),
 	})
 	if err != nil {
 		return "", err

@@ -47,15 +47,18 @@ type rail struct {
 	Database string `json:"database"`
 	URL      string `json:"url"`
 	Currency string `json:"currency"`
+
+	watch watch // only in the tour's own process
 }
 
-func openShop(ctx context.Context, systems *testserver.Systems, folder string) (*shop, error) {
+func openShop(ctx context.Context, systems *testserver.Systems, folder string, seen watch) (*shop, error) {
 	at := systems.Describe()
 	s := &shop{
 		rail: rail{
 			Database: filepath.Join(folder, "tillroute.db"),
 			URL:      at.SmartConnect.BaseURL,
 			Currency: at.SmartConnect.Currency,
+			watch:    seen,
 		},
 		oauth: xseries.OAuth{
 			ClientID:     at.XSeries.ClientID,
@@ -64,6 +67,7 @@ func openShop(ctx context.Context, systems *testserver.Systems, folder string) (
 			Scopes:       []string{"registers:read", "outlets:read"},
 			AuthorizeURL: at.XSeries.AuthorizeURL,
 			BaseURL:      at.XSeries.BaseURL,
+			HTTP:         seen.http(),
 		},
 		currency: map[string]string{},
 	}
@@ -89,10 +93,12 @@ func (r rail) open(ctx context.Context) (store pairing.Store, router *pairing.Ro
 		Currency:     r.Currency,
 		BaseURL:      r.URL,
 		PollInterval: pollInterval,
+		HTTP:         r.watch.http(),
 	})
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	r.watch.see(terminals)
 	store, err = sqlitestore.Open(ctx, sqlitestore.Config{Path: r.Database})
 	if err != nil {
 		return nil, nil, nil, err
@@ -103,6 +109,8 @@ func (r rail) open(ctx context.Context) (store pairing.Store, router *pairing.Ro
 		Lease:        lease,
 		PollInterval: 100 * time.Millisecond,
 		BusyDelay:    200 * time.Millisecond,
+		Logger:       r.watch.logger,
+		Observer:     r.watch.events,
 	})
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, store.Close())

@@ -30,6 +30,7 @@ type report struct {
 type tour struct {
 	screen screen
 	steps  []step
+	watch  watch
 
 	systems *testserver.Systems
 	shop    *shop
@@ -66,7 +67,7 @@ func (t *tour) take(ctx context.Context) error {
 		<-served
 	}()
 
-	t.shop, err = openShop(ctx, t.systems, folder)
+	t.shop, err = openShop(ctx, t.systems, folder, t.watch)
 	if err != nil {
 		return err
 	}
@@ -88,6 +89,7 @@ func (t *tour) do(ctx context.Context, system, name string, act func(context.Con
 	t.screen.begin(system, name)
 	begin := time.Now()
 	detail, err := act(ctx, t.screen.note)
+	t.watch.see(err)
 	s := step{System: system, Step: name, OK: err == nil, Detail: detail, MS: time.Since(begin).Milliseconds()}
 	if err != nil {
 		s.Detail = err.Error()

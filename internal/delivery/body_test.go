@@ -53,3 +53,17 @@ func TestBody(t *testing.T) {
 		}
 	}
 }
+
+func TestBodyThatWasReadBefore(t *testing.T) {
+	t.Parallel()
+	for name, length := range map[string]int{"small": 10, "large": 100_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(strings.Repeat("x", length)))
+			_, err := io.ReadAll(r.Body)
+			require.NoError(t, err)
+			_, err = delivery.Body(httptest.NewRecorder(), r, 1<<20)
+			require.ErrorContains(t, err, "hand the request on as it came")
+		})
+	}
+}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 	}
 	var notSent *notSentError
 	var timeout interface{ Timeout() bool }
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case ctx.Err() != nil:
 		e.Kind, e.Err = tillroute.KindCanceled, ctx.Err()
@@ -79,7 +81,11 @@ func (c *Client) transportError(ctx context.Context, s *call, err error) *tillro
 			e.Err = nil
 		}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		e.Kind, e.Message = tillroute.KindTimeout, fmt.Sprintf("no answer within %s", c.options.Timeout)
+		e.Kind, e.Message = tillroute.KindTimeout, fmt.Sprintf("no answer within %s (HTTP.Timeout)", c.options.Timeout)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		e.Kind, e.Message = tillroute.KindUnavailable, "the server speaks http, not https: check the base URL"
+	case errors.As(err, &certificate):
+		e.Kind, e.Message = tillroute.KindUnavailable, "the server can't prove that it is the one: check the base URL, and the certificates that this machine trusts"
 	case s.mayHaveArrived && !unreachable(err):
 		e.Kind, e.Message = tillroute.KindUnavailable, "the answer was lost"
 	default:
@@ -170,7 +176,11 @@ func errorText(answer tillroute.Response) (code, message string) {
 		if json.Valid(answer.Body) {
 			return "", http.StatusText(answer.Status) + " (the answer has another form than errors have)"
 		}
-		return "", http.StatusText(answer.Status) + " (the answer is " + contentType(answer) + ", not JSON)"
+		text := http.StatusText(answer.Status) + " (the answer is " + contentType(answer) + ", not JSON)"
+		if answer.Status < http.StatusInternalServerError {
+			text += ": " + notTheAPI
+		}
+		return "", text
 	}
 	code = wire.Scalar(body.Code)
 	name := wire.Scalar(body.Error)
@@ -205,6 +215,14 @@ func errorText(answer tillroute.Response) (code, message string) {
 	return code, message
 }
 
+// notTheAPI is what to do about an answer that the API doesn't give.
+const notTheAPI = "check the base URL, and proxies on the way"
+
+// Advise adds what to do to what an error says.
+func Advise(e *tillroute.Error, advice string) {
+	e.Message = strings.TrimSuffix(e.Message, ".") + ": " + advice
+}
+
 func join(parts []string) string {
 	var kept []string
 	for _, part := range parts {
@@ -225,7 +243,11 @@ func contentType(answer tillroute.Response) string {
 
 func notUnderstood(answer tillroute.Response, err error) string {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Sprintf("the answer (%s, %d bytes) is not complete JSON", contentType(answer), len(answer.Body))
+		text := fmt.Sprintf("the answer (%s, %d bytes) is not complete JSON", contentType(answer), len(answer.Body))
+		if kind := contentType(answer); kind == "text/html" || kind == "text/plain" {
+			text += ": " + notTheAPI
+		}
+		return text
 	}
 	return "the answer has another form than expected: " + err.Error()
 }

@@ -457,7 +457,7 @@ func TestErrorTexts(t *testing.T) {
 		`{"code":"E1","message":"no"}`:                                                  {"E1", "no"},
 		`{"error":null}`:                                                                {"", "Bad Request"},
 		`[]`:                                                                            {"", "Bad Request (the answer has another form than errors have)"},
-		`<p>`:                                                                           {"", "Bad Request (the answer is text/plain, not JSON)"},
+		`<p>`:                                                                           {"", "Bad Request (the answer is text/plain, not JSON): check the base URL, and proxies on the way"},
 		``:                                                                              {"", "Bad Request"},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {

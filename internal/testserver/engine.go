@@ -30,6 +30,8 @@ type Engine struct {
 	faults     []*plannedFault
 	violations []Violation
 	expected   []string
+	// secrets are what was issued, or given, and nobody else should get to see.
+	secrets map[string]bool
 }
 
 // Request is one request that a simulated system received.

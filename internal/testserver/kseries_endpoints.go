@@ -114,7 +114,7 @@ func (k *KSeries) readEndpoint(c *kCall) (*kEndpoint, error) {
 		}
 	}
 	return &kEndpoint{
-		ID: *body.ID, URL: *body.URL, WithBasicAuth: body.WithBasicAuth, Username: body.Username, Password: body.Password,
+		ID: *body.ID, URL: *body.URL, WithBasicAuth: body.WithBasicAuth, Username: body.Username, Password: k.engine.secretly(body.Password),
 		ProvideAccount: body.ProvideAccount, ExpandTransactions: body.ExpandTransactions, ExpandPayments: body.ExpandPayments,
 		SubscribeTo: body.SubscribeTo,
 	}, nil

@@ -184,7 +184,7 @@ func (k *KSeries) consent(x *exchange, version oauthVersion, q url.Values) url.V
 		return url.Values{"error": {"access_denied"}, "error_description": {"The merchant refused"}}
 	}
 	code := &kCode{
-		Code: secret("sim-code-"), RedirectURI: q.Get("redirect_uri"), Scope: strings.Join(asked, " "), Version: version,
+		Code: k.engine.secret("sim-code-"), RedirectURI: q.Get("redirect_uri"), Scope: strings.Join(asked, " "), Version: version,
 		Expires: k.engine.now().Add(k.opts.CodeTTL),
 	}
 	if grants.Scope != nil {
@@ -326,8 +326,8 @@ func (k *KSeries) issue(version oauthVersion, session, scope string) kTokens {
 	}
 	life, refreshLife = orDefault(k.opts.AccessTTL, life), orDefault(k.opts.RefreshTTL, refreshLife)
 	now := k.engine.now()
-	access := &kToken{Token: secret("sim-access-"), Session: session, Scope: scope, Expires: now.Add(life)}
-	refresh := &kRefresh{Token: secret("sim-refresh-"), Session: session, Scope: scope, Version: version, Expires: now.Add(refreshLife)}
+	access := &kToken{Token: k.engine.secret("sim-access-"), Session: session, Scope: scope, Expires: now.Add(life)}
+	refresh := &kRefresh{Token: k.engine.secret("sim-refresh-"), Session: session, Scope: scope, Version: version, Expires: now.Add(refreshLife)}
 	grants := &k.world.Grants
 	grants.Tokens, grants.Refresh = append(grants.Tokens, access), append(grants.Refresh, refresh)
 	answer := kTokens{

@@ -180,7 +180,7 @@ func (p *Paysera) authorizePage(x *exchange, q url.Values, user int64) {
 			scope, grants.Scope = *grants.Scope, nil
 		}
 		code := &walletCode{
-			Code: secret("sim-code-"), Client: q.Get("client_id"), RedirectURI: q.Get("redirect_uri"), Scope: scope,
+			Code: p.engine.secret("sim-code-"), Client: q.Get("client_id"), RedirectURI: q.Get("redirect_uri"), Scope: scope,
 			User: orDefault(user, p.world.Users[0].ID), Expires: p.engine.now().Add(p.opts.CodeTTL),
 		}
 		grants.Codes = append(grants.Codes, code)
@@ -288,7 +288,7 @@ func (p *Paysera) sessionCall(x *exchange, who caller) (any, error) {
 	if _, problem := p.checkAuthorization(x, form); problem != "" {
 		return nil, badRequest("invalid_request", problem)
 	}
-	session := &walletSession{Key: secret("sim-session-"), Query: form}
+	session := &walletSession{Key: p.engine.secret("sim-session-"), Query: form}
 	if u := p.world.userBy(form.Get("user[email]"), ""); u != nil {
 		session.User = u.ID
 	}
@@ -373,7 +373,7 @@ func (p *Paysera) refresh(who caller, form url.Values) (any, error) {
 func (p *Paysera) issue(client string, user int64, scope, kept string) PayseraToken {
 	grants := &p.world.Grants
 	access := &walletToken{
-		Token: secret("sim-access-"), Key: secret("sim-mac-key-"), Client: client, User: user, Scope: scope,
+		Token: p.engine.secret("sim-access-"), Key: p.engine.secret("sim-mac-key-"), Client: client, User: user, Scope: scope,
 		Expires: p.engine.now().Add(p.opts.AccessTTL),
 	}
 	grants.Tokens = append(grants.Tokens, access)
@@ -383,7 +383,7 @@ func (p *Paysera) issue(client string, user int64, scope, kept string) PayseraTo
 	}
 	if kept == "" {
 		r := &walletRefresh{
-			Token: secret("sim-refresh-"), Client: client, User: user, Scope: scope, Expires: p.engine.now().Add(p.opts.RefreshTTL),
+			Token: p.engine.secret("sim-refresh-"), Client: client, User: user, Scope: scope, Expires: p.engine.now().Add(p.opts.RefreshTTL),
 		}
 		grants.Refresh = append(grants.Refresh, r)
 		answer.RefreshToken = r.Token

@@ -146,7 +146,7 @@ func (p *PMS) expire(x *exchange) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bearer(x) {
-		p.world.Token = secret("sim-pms-token-")
+		p.world.Token = p.engine.secret("sim-pms-token-")
 	}
 }
 
@@ -304,7 +304,7 @@ func (p *PMS) readProvider(x *exchange, location bool) (PMSProvider, *pmsError) 
 		}
 		return *value
 	}
-	one := PMSProvider{Name: text("name", body.Name), Endpoint: text("endpoint", body.Endpoint), APIKey: text("apiKey", body.APIKey), Features: listOf(body.Features)}
+	one := PMSProvider{Name: text("name", body.Name), Endpoint: text("endpoint", body.Endpoint), APIKey: p.engine.secretly(text("apiKey", body.APIKey)), Features: listOf(body.Features)}
 	if u, err := url.Parse(one.Endpoint); one.Endpoint != "" && (err != nil || u.Host == "") {
 		refused("endpoint", one.Endpoint, "must be a URL") // judgment
 	}

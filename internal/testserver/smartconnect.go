@@ -241,6 +241,8 @@ func (s *SmartConnect) pair(x *exchange, code string) {
 			continue
 		}
 		register.device = d
+		s.engine.secretly(code)
+		s.engine.secretly(register.registerID)
 		s.pairings[register.registerID] = register
 		s.notify()
 		x.json(http.StatusOK, map[string]string{"result": "success"})

@@ -164,7 +164,7 @@ func (s *SmartConnect) post(x *exchange) {
 		return
 	}
 	t := &transaction{
-		id: newID(), token: newID(), register: paired, device: paired.device, typ: form.Get("TransactionType"),
+		id: newID(), token: s.engine.secretly(newID()), register: paired, device: paired.device, typ: form.Get("TransactionType"),
 		state: TransactionQueued, posted: s.engine.now(),
 	}
 	if problem := t.read(form); problem != "" {

@@ -120,7 +120,7 @@ func (s *XSeries) authorize(x *exchange) {
 	if s.oauth.grant != nil {
 		granted, s.oauth.grant = *s.oauth.grant, nil
 	}
-	code := secret("sim-code-")
+	code := s.engine.secret("sim-code-")
 	s.oauth.codes[code] = &authCode{
 		redirectURI: q.Get("redirect_uri"), scope: granted, expires: s.engine.now().Add(s.opts.CodeTTL),
 	}
@@ -245,7 +245,7 @@ func (s *XSeries) refresh(x *exchange, token string) {
 // issue makes a pair of tokens and answers with it.
 func (s *XSeries) issue(x *exchange, scope string) {
 	expires := s.engine.now().Add(s.opts.AccessTTL)
-	access, refresh := secret("sim-access-"), secret("sim-refresh-")
+	access, refresh := s.engine.secret("sim-access-"), s.engine.secret("sim-refresh-")
 	s.oauth.access[access] = &accessGrant{scope: scope, expires: expires}
 	s.oauth.refresh[refresh] = &refreshGrant{scope: scope, access: access}
 	x.json(http.StatusOK, tokenResponse{

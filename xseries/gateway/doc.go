@@ -60,5 +60,7 @@
 //
 // # Testing
 //
-// The program examples/gateway of the module runs all of it with a simulated till and simulated terminals.
+// [github.com/tillroute/tillroute/xseries/xseriestest] is a simulated store whose merchant consents, and
+// [github.com/tillroute/tillroute/smartconnect/smartconnecttest] has terminals; Config.Stores takes the sell screen's origin. The
+// program examples/gateway of the module runs all of it with a simulated till and simulated terminals.
 package gateway
