@@ -63,7 +63,7 @@ func (l *leaseKeeper) run(ctx context.Context, r *Router) {
 		case err != nil:
 			r.complain(ctx, "a lease can't be renewed", err, attrs(l.claim.Payment)...)
 		default:
-			r.hub.changed(l.claim.Payment.Terminal)
+			r.hub.advanced(l.claim.Payment.Terminal)
 		}
 	}
 }

@@ -27,6 +27,6 @@ func (r *Router) Mark(ctx context.Context, id, from, to string) (Payment, error)
 	if err != nil {
 		return Payment{}, err
 	}
-	r.hub.changed(p.Terminal)
+	r.hub.advanced(p.Terminal)
 	return p, nil
 }

@@ -178,7 +178,7 @@ func (r *Router) Submit(ctx context.Context, request Request) (Payment, error) {
 		return Payment{}, tillroute.Invalid(system, operation, "payment %q: %s: add it to Config.Drivers", p.ID, reason)
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "payment accepted", attrs(p)...)
-	r.hub.changed(p.Terminal)
+	r.hub.advanced(p.Terminal)
 	r.kick(p.Terminal)
 	return p, nil
 }
@@ -205,18 +205,17 @@ func (r *Router) Wait(ctx context.Context, id string) (Payment, error) {
 
 func (r *Router) wait(ctx context.Context, last Payment) (Payment, error) {
 	unknown := &tillroute.Error{System: system, Operation: "Wait", Outcome: tillroute.Unknown}
-	for progress, err := range r.watch(ctx, last) {
-		switch {
-		case err == nil:
-			last = progress.Payment
-			continue
-		case ctx.Err() != nil:
-			unknown.Kind, unknown.Err = kindOf(ctx.Err()), ctx.Err()
-		case errors.Is(err, tillroute.ErrNotFound):
-			return last, err
-		default:
-			unknown.Kind, unknown.Err = tillroute.KindUnavailable, err
-		}
+	last, err := r.end(ctx, last)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		unknown.Kind, unknown.Err = kindOf(ctx.Err()), ctx.Err()
+	case errors.Is(err, tillroute.ErrNotFound):
+		return last, err
+	default:
+		unknown.Kind, unknown.Err = tillroute.KindUnavailable, err
+	}
+	if err != nil {
 		unknown.Message = "payment " + quote(last.ID) + " goes on: wait for it again"
 		if last.State == "" {
 			unknown.Message = "payment " + quote(last.ID) + " was not looked up in time; if it was accepted it goes on: wait for it again"

@@ -19,21 +19,13 @@ type Progress struct {
 // what lies between, never the end. ErrNotFound if there is no such payment; when ctx ends, its error is yielded,
 // and the payment goes on. The first error ends the loop.
 func (r *Router) Watch(ctx context.Context, id string) iter.Seq2[Progress, error] {
-	return r.watch(ctx, Payment{Request: Request{ID: id}})
-}
-
-// watch follows a payment of which the last that is known may be given.
-func (r *Router) watch(ctx context.Context, last Payment) iter.Seq2[Progress, error] {
 	return func(yield func(Progress, error) bool) {
-		id, now := last.ID, Progress{Payment: last}
-		if last.State == "" {
-			var err error
-			if now, err = r.progress(ctx, id); err != nil {
-				yield(Progress{}, err)
-				return
-			}
+		now, err := r.progress(ctx, id)
+		if err != nil {
+			yield(Progress{}, err)
+			return
 		}
-		watcher := r.hub.watch(now.Payment.Terminal)
+		watcher := r.hub.watch(now.Payment.Terminal, true)
 		defer func() { r.hub.leave(watcher) }()
 		tick := time.NewTicker(r.config.PollInterval)
 		defer tick.Stop()
@@ -45,7 +37,7 @@ func (r *Router) watch(ctx context.Context, last Payment) iter.Seq2[Progress, er
 			}
 			if next.Payment.Terminal != watcher.terminal {
 				r.hub.leave(watcher)
-				watcher = r.hub.watch(next.Payment.Terminal)
+				watcher = r.hub.watch(next.Payment.Terminal, true)
 			}
 			if first || !sameProgress(now, next) {
 				if !yield(next, nil) {
@@ -62,6 +54,41 @@ func (r *Router) watch(ctx context.Context, last Payment) iter.Seq2[Progress, er
 				yield(Progress{}, Errorf(kindOf(ctx.Err()), ctx.Err(), "payment %q was no longer waited for", id))
 				return
 			}
+		}
+	}
+}
+
+// firstLook is how long after a waiter came it looks for what happened before.
+const firstLook = 25 * time.Millisecond
+
+// end returns the payment when it is no longer open, or as far as it is known with the error that keeps it from
+// waiting. The last that is known of it may be given. It doesn't read what lies between: most payments are waited for.
+func (r *Router) end(ctx context.Context, last Payment) (Payment, error) {
+	watcher := r.hub.watch(last.Terminal, false)
+	defer func() { r.hub.leave(watcher) }()
+	look := time.NewTimer(firstLook)
+	defer look.Stop()
+	for known := last.State != ""; ; known = true {
+		if known && !last.State.Open() {
+			return last, nil
+		}
+		if known {
+			select {
+			case <-watcher.signal:
+			case <-look.C:
+			case <-ctx.Done():
+				return last, ctx.Err()
+			}
+		}
+		next, err := r.store.Payment(ctx, last.ID)
+		if err != nil {
+			return last, err
+		}
+		look.Reset(r.config.PollInterval)
+		if last = next; last.Terminal != watcher.terminal {
+			r.hub.leave(watcher)
+			watcher = r.hub.watch(last.Terminal, false)
+			look.Reset(firstLook)
 		}
 	}
 }
@@ -89,11 +116,12 @@ type hub struct {
 
 type watcher struct {
 	terminal Terminal
+	steps    bool // whether it wants to know of each step, or of ends alone
 	signal   chan struct{}
 }
 
-func (h *hub) watch(t Terminal) *watcher {
-	w := &watcher{terminal: t, signal: make(chan struct{}, 1)}
+func (h *hub) watch(t Terminal, steps bool) *watcher {
+	w := &watcher{terminal: t, steps: steps, signal: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.watchers == nil {
@@ -121,15 +149,25 @@ func (h *hub) changed(t Terminal) {
 	defer h.mu.Unlock()
 	if t == (Terminal{}) {
 		for _, watchers := range h.watchers {
-			wake(watchers)
+			wake(watchers, false)
 		}
 		return
 	}
-	wake(h.watchers[t])
+	wake(h.watchers[t], false)
 }
 
-func wake(watchers map[*watcher]struct{}) {
+// advanced wakes the watchers of the terminal that want to know of each step, after one that has ended no payment.
+func (h *hub) advanced(t Terminal) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	wake(h.watchers[t], true)
+}
+
+func wake(watchers map[*watcher]struct{}, steps bool) {
 	for w := range watchers {
+		if steps && !w.steps {
+			continue
+		}
 		select {
 		case w.signal <- struct{}{}:
 		default: // It is awake already.

@@ -171,7 +171,7 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 		again = false
 		for ok && err == nil {
 			var end ending
-			r.hub.changed(t)
+			r.hub.advanced(t)
 			end, err = r.serve(ctx, claim, began)
 			if err != nil || end.left {
 				return err
@@ -456,14 +456,16 @@ func (r *Router) saveHandle(ctx context.Context, claim Claim, h Handle) (bool, e
 		}
 		r.hub.changed(to)
 		r.kick(to)
+		r.hub.changed(p.Terminal) // those who wait for a payment that has moved
+		return true, nil
 	}
-	r.hub.changed(p.Terminal)
+	r.hub.advanced(p.Terminal)
 	return true, nil
 }
 
 func (r *Router) requeue(ctx context.Context, claim Claim, delay time.Duration, note string) (ending, error) {
 	err := r.insist(ctx, claim.Payment, func(ctx context.Context) error { return r.store.RequeuePayment(ctx, claim, delay, note) })
-	r.hub.changed(claim.Payment.Terminal)
+	r.hub.advanced(claim.Payment.Terminal)
 	if errors.Is(err, ErrFenced) {
 		return ending{left: true}, r.ignoreFenced(ctx, claim.Payment, err)
 	}

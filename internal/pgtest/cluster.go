@@ -23,16 +23,20 @@ type Cluster struct {
 	folder string // of the data, the socket and the log
 	port   int
 	server string
+	args   []string // settings
 	cmd    *exec.Cmd
 }
 
-// Start makes a cluster and starts it. Whoever starts it calls Remove at the end.
-func Start() (_ *Cluster, err error) {
+// Start makes a cluster and starts it, with settings such as "fsync=off". Whoever starts it calls Remove at the end.
+func Start(settings ...string) (_ *Cluster, err error) {
 	initdb, err := binary("initdb")
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{server: filepath.Join(filepath.Dir(initdb), "postgres")}
+	for _, setting := range settings {
+		c.args = append(c.args, "-c", setting)
+	}
 	// A socket's path has little room: not in the temporary folder of the test, whose name may be long.
 	if c.folder, err = os.MkdirTemp("/tmp", "pgtest"); err != nil {
 		return nil, err
@@ -107,9 +111,12 @@ func (c *Cluster) Start() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()                                                                     // the server has its own
-	cmd := Unprivileged(exec.Command(c.server, "-D", c.data(), "-k", c.folder, "-p", strconv.Itoa(c.port), //nolint:gosec,noctx // our own arguments; Stop ends it.
-		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400", "-c", "max_prepared_transactions=0"))
+	defer func() { _ = log.Close() }() // the server has its own
+	args := append([]string{
+		"-D", c.data(), "-k", c.folder, "-p", strconv.Itoa(c.port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400", "-c", "max_prepared_transactions=0",
+	}, c.args...)
+	cmd := Unprivileged(exec.Command(c.server, args...)) //nolint:gosec,noctx // our own arguments; Stop ends it.
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.folder, log, log
 	if err := cmd.Start(); err != nil {
 		return err

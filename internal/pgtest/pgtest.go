@@ -39,7 +39,11 @@ func URL(tb testing.TB) string {
 		if shared.url = os.Getenv("TILLROUTE_TEST_DATABASE_URL"); shared.url != "" {
 			return
 		}
-		if shared.cluster, shared.err = Start(); shared.err == nil {
+		var settings []string
+		if _, measures := tb.(*testing.B); !measures {
+			settings = append(settings, "fsync=off") // the machine stays up
+		}
+		if shared.cluster, shared.err = Start(settings...); shared.err == nil {
 			shared.url = shared.cluster.URL()
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tillroute/tillroute/pairing"
 )
 
@@ -22,8 +24,9 @@ func (s *Store) CountPayments(ctx context.Context, limit int) ([]pairing.Backlog
 
 		micros int64
 	}
-	rows, err := list(ctx, s, func(c *counted) []any {
-		return []any{&c.Terminal.Provider, &c.Terminal.Serial, (*string)(&c.State), &c.Count, &c.micros}
+	rows, err := list(ctx, s, func(rows pgx.Rows) (c counted, err error) {
+		err = rows.Scan(&c.Terminal.Provider, &c.Terminal.Serial, (*string)(&c.State), &c.Count, &c.micros)
+		return c, err
 	}, countPayments, int64(max(limit, 0)))
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,14 +99,15 @@ func (approver) Await(_ context.Context, p pairing.Payment, _ func(string)) (pai
 	return pairing.Result{Outcome: tillroute.Approved, Amount: p.Amount, AuthCode: "123456"}, nil
 }
 
-// BenchmarkPay has 64 callers pay at 64 terminals through 4 nodes, each a router on a store with a pool of its own.
-func BenchmarkPay(b *testing.B) {
-	const nodes, callers = 4, 64
+const benchNodes = 4
+
+// benchRouters runs 4 nodes, each a router on a store with a pool of its own, until the benchmark ends.
+func benchRouters(b *testing.B) (routers []*pairing.Router) {
+	b.Helper()
 	config := benchConfig(b)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	var running sync.WaitGroup
-	var routers []*pairing.Router
-	for range nodes {
+	for range benchNodes {
 		router, err := pairing.New(pairing.Config{
 			Store: benchStore(b, config), Drivers: map[string]pairing.Driver{"smartconnect": approver{}},
 		})
@@ -117,13 +119,16 @@ func BenchmarkPay(b *testing.B) {
 		cancel()
 		running.Wait()
 	})
+	return routers
+}
+
+// BenchmarkPay has 64 callers pay at 64 terminals through 4 nodes.
+func BenchmarkPay(b *testing.B) {
+	ctx := context.WithoutCancel(b.Context())
+	routers := benchRouters(b)
 	var number atomic.Int64
-	pay := &side{callers: callers, each: 20, do: func(caller, _ int) {
-		p, err := routers[caller%nodes].Pay(ctx, benchRequest(caller, number.Add(1)))
-		noError(b, err)
-		if p.Outcome() != tillroute.Approved {
-			b.Errorf("payment %s is %s", p.ID, p.Outcome())
-		}
+	pay := &side{callers: 64, each: 20, do: func(caller, _ int) {
+		benchPay(ctx, b, routers[caller%benchNodes], benchRequest(caller, number.Add(1)))
 	}}
 	pay.round()
 	pay.took, pay.calls = 0, 0
@@ -131,6 +136,50 @@ func BenchmarkPay(b *testing.B) {
 		pay.round()
 	}
 	b.ReportMetric(pay.perSecond(), "payments/s")
+}
+
+func benchPay(ctx context.Context, b *testing.B, router *pairing.Router, r pairing.Request) {
+	b.Helper()
+	p, err := router.Pay(ctx, r)
+	noError(b, err)
+	if p.Outcome() != tillroute.Approved {
+		b.Errorf("payment %s is %s", p.ID, p.Outcome())
+	}
+}
+
+// BenchmarkPayAtARate has 300 payments a second begin at 64 terminals through 4 nodes, however long each takes. It
+// tells how long they take from when they should have begun.
+func BenchmarkPayAtARate(b *testing.B) {
+	const rate, each = 300, 600
+	ctx := context.WithoutCancel(b.Context())
+	routers := benchRouters(b)
+	var number int64
+	round := func() []time.Duration {
+		took := make([]time.Duration, each)
+		var all sync.WaitGroup
+		first := time.Now()
+		for i := range took {
+			due := first.Add(time.Duration(i) * time.Second / rate)
+			<-time.After(time.Until(due))
+			number++
+			request := benchRequest(int(number*37%64), number)
+			all.Go(func() {
+				benchPay(ctx, b, routers[i%benchNodes], request)
+				took[i] = time.Since(due)
+			})
+		}
+		all.Wait()
+		return took
+	}
+	round()
+	var took []time.Duration
+	for b.Loop() {
+		took = append(took, round()...)
+	}
+	slices.Sort(took)
+	for _, percent := range []int{50, 99} {
+		b.ReportMetric(float64(took[len(took)*percent/100].Microseconds())/1000, fmt.Sprintf("ms-p%d", percent))
+	}
 }
 
 // BenchmarkAccept compares payments accepted by 32 callers with the same statement in a transaction each, by 32
@@ -197,7 +246,7 @@ func BenchmarkCycle(b *testing.B) {
 }
 
 // BenchmarkPayment compares looking payments up, beside 10 000 others, with a bare SELECT of the same columns on the
-// same pool.
+// same pool: one whose values nobody reads, and one that pgx scans into a payment.
 func BenchmarkPayment(b *testing.B) {
 	ctx := context.WithoutCancel(b.Context())
 	config := benchConfig(b)
@@ -224,13 +273,22 @@ func BenchmarkPayment(b *testing.B) {
 		rows.Close()
 		noError(b, rows.Err())
 	}}
+	scanned := &side{callers: 16, each: 200, do: func(caller, n int) {
+		p, err := pgstore.Scanned(pool.QueryRow(ctx, query, id(caller, n)))
+		noError(b, err)
+		if p.ID == "" {
+			b.Error("nothing was read")
+		}
+	}}
 	for b.Loop() {
 		lookup.round()
 		bare.round()
+		scanned.round()
 	}
 	b.ReportMetric(lookup.perSecond(), "lookups/s")
 	b.ReportMetric(bare.perSecond(), "bare/s")
 	b.ReportMetric(lookup.perSecond()/bare.perSecond(), "ratio")
+	b.ReportMetric(lookup.perSecond()/scanned.perSecond(), "ratio-scanned")
 }
 
 // BenchmarkDeliveries is webhooks that are begun and finished by 64 callers.

@@ -37,8 +37,10 @@ const isFree = "coalesce(p.lease_until, p.not_before, '-infinity') <= now()"
 // ReadyTerminals returns up to limit terminals of the providers whose head can be claimed now. The one whose head has
 // waited longest comes first.
 func (s *Store) ReadyTerminals(ctx context.Context, providers []string, limit int) ([]pairing.Terminal, error) {
-	return list(ctx, s, func(t *pairing.Terminal) []any { return []any{&t.Provider, &t.Serial} },
-		readyTerminals, append([]string{}, providers...), int64(max(limit, 0)))
+	return list(ctx, s, func(rows pgx.Rows) (t pairing.Terminal, err error) {
+		err = rows.Scan(&t.Provider, &t.Serial)
+		return t, err
+	}, readyTerminals, append([]string{}, providers...), int64(max(limit, 0)))
 }
 
 // The columns of a claim: whether there was a head to claim, and if nobody was quicker the payment as it was claimed.
@@ -75,12 +77,12 @@ type claimed struct {
 }
 
 func readClaim(rows pgx.Rows, owner string) (claimed, error) {
-	got := claimed{claim: pairing.Claim{Owner: owner}}
-	if rows.RawValues()[1] == nil {
-		return got, rows.Scan(append([]any{&got.found}, make([]any, len(rows.RawValues())-1)...)...)
+	d := decode(rows)
+	got := claimed{claim: pairing.Claim{Owner: owner}, found: d.bool()}
+	if got.ok = d.values[1] != nil; got.ok {
+		got.claim.Fence, got.claim.Fresh, got.claim.Payment = d.integer(), d.bool(), d.open()
 	}
-	got.ok = true
-	return got, rows.Scan(append([]any{&got.found, &got.claim.Fence, &got.claim.Fresh}, openInto(&got.claim.Payment)...)...)
+	return got, d.err
 }
 
 // ClaimPayment leases the head of the terminal's queue to owner.

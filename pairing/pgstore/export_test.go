@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,11 +17,24 @@ func AcceptAlone(ctx context.Context, s *Store, on interface {
 	var seq int64
 	return on.QueryRow(ctx, s.sql(acceptPayment),
 		r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
-		r.Reference, r.Data).Scan(&seq, nil, nil, nil, nil)
+		r.Reference, r.Data).Scan(nil, &seq, nil, nil, nil, nil)
 }
 
 // BareSelect is the query of Payment.
 func BareSelect(s *Store) string { return s.sql(selectPayment) }
+
+// Scanned reads a row of BareSelect as one would with pgx.
+func Scanned(row pgx.Row) (p pairing.Payment, err error) {
+	var ended, sent *time.Time
+	var outcome string
+	err = row.Scan(
+		&p.Seq, &p.ID, &p.Register.System, &p.Register.Account, &p.Register.ID, &p.Kind, &p.Amount, &p.Currency, &p.Reference,
+		&p.Data, &p.Terminal.Provider, &p.Terminal.Serial, &p.Identity, &p.State, &p.Note, &p.Mark, &p.AcceptedAt, &sent,
+		&p.Handle.TransactionID, &p.Handle.Token, &p.Handle.Serial, &ended, &outcome, &p.Result.Amount, &p.Result.Surcharge,
+		&p.Result.Tip, &p.Result.TransactionID, &p.Result.AuthCode, &p.Result.Acquirer, &p.Result.CardType,
+		&p.Result.CardNumber, &p.Result.Receipt, &p.Result.Reason, &p.ResolvedBy)
+	return p, err
+}
 
 // Number is what tells the locks of a store's schema from those of others.
 func Number(s *Store) int64 { return s.number }

@@ -36,16 +36,16 @@ type write struct {
 	// read reads the row, if there is one, into what the caller shares with it, which counts only if the caller sees no
 	// error. It may run twice: the first time is undone then.
 	read func(rows pgx.Rows, ok bool) error
-	// register is set by what appends to a queue.
-	register *pairing.Register
+	// accept is set by what appends to a queue.
+	accept *pairing.Request
 	// order is the name of what it locks.
 	order string
 }
 
 // rank orders the statements of a transaction: two nodes that lock the same things lock them in the same order, or each
-// would wait for the other. What appends to queues has its own order, see [locks], and comes first.
+// would wait for the other. What appends to queues has its own order, see acceptPayments, and comes first.
 func rank(a, b *batch.Member[write]) int {
-	switch first, second := a.Write.register != nil, b.Write.register != nil; {
+	switch first, second := a.Write.accept != nil, b.Write.accept != nil; {
 	case first && second:
 		return 0
 	case first:
@@ -103,28 +103,82 @@ func (g *group) commit(ctx context.Context) {
 func (g *group) send(ctx context.Context, conn *pgxpool.Conn, members []*batch.Member[write], wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, g.store.timeout)
 	defer cancel()
+	accepted, others := split(members)
 	b := &pgx.Batch{}
-	lock := locks(members, wait)
-	for _, statement := range lock {
-		b.Queue(g.store.sql(statement.query), statement.args...)
+	// Without statistics, which a new or quickly grown table doesn't have, PostgreSQL would read tables from end to end.
+	b.Queue("SELECT set_config('lock_timeout', $1::text, true), set_config('enable_seqscan', 'off', true)", lockTimeout(wait))
+	if len(accepted) > 0 {
+		b.Queue(g.store.sql(acceptPayments), acceptArgs(accepted)...)
 	}
-	for _, m := range members {
+	for _, m := range others {
 		b.Queue(g.store.sql(m.Write.query), m.Write.args...)
 	}
 	results := conn.SendBatch(ctx, b)
-	for range lock {
-		if _, err := results.Exec(); err != nil {
-			_ = results.Close() // it says the same
-			return err
-		}
-	}
-	for _, m := range members {
-		if err := read(results, m.Write); err != nil {
-			_ = results.Close() // it says the same
-			return err
-		}
+	if err := answers(results, accepted, others); err != nil {
+		_ = results.Close() // it says the same
+		return err
 	}
 	return results.Close()
+}
+
+// split returns those members that append to queues, if they are several and so can be one statement, and the rest.
+func split(members []*batch.Member[write]) (accepted, others []*batch.Member[write]) {
+	known := map[string]bool{}
+	for _, m := range members {
+		if r := m.Write.accept; r != nil && !known[r.ID] {
+			known[r.ID] = true
+			accepted = append(accepted, m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	if len(accepted) < 2 {
+		return nil, members
+	}
+	return accepted, others
+}
+
+func answers(results pgx.BatchResults, accepted, others []*batch.Member[write]) error {
+	if _, err := results.Exec(); err != nil {
+		return err
+	}
+	if len(accepted) > 0 {
+		if err := readAccepted(results, accepted); err != nil {
+			return err
+		}
+	}
+	for _, m := range others {
+		if err := read(results, m.Write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAccepted reads the answers of acceptPayments, each of which begins with the ID.
+func readAccepted(results pgx.BatchResults, members []*batch.Member[write]) error {
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	waiting := make(map[string]write, len(members))
+	for _, m := range members {
+		waiting[m.Write.accept.ID] = m.Write
+	}
+	for rows.Next() {
+		id := string(rows.RawValues()[0])
+		if err := waiting[id].read(rows, true); err != nil {
+			return err
+		}
+		delete(waiting, id)
+	}
+	for _, w := range waiting {
+		if err := w.read(rows, false); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func read(results pgx.BatchResults, w write) error {
@@ -142,26 +196,6 @@ func read(results pgx.BatchResults, w write) error {
 	}
 	rows.Close()
 	return rows.Err()
-}
-
-// locks returns the statements that come before those of the members.
-func locks(members []*batch.Member[write], wait time.Duration) []write {
-	// Without statistics, which a new or quickly grown table doesn't have, PostgreSQL would read tables from end to end.
-	list := []write{{
-		query: "SELECT set_config('lock_timeout', $1::text, true), set_config('enable_seqscan', 'off', true)",
-		args:  []any{lockTimeout(wait)},
-	}}
-	var systems, accounts, registers []string
-	for _, m := range members {
-		if r := m.Write.register; r != nil {
-			systems, accounts, registers = append(systems, r.System), append(accounts, r.Account), append(registers, r.ID)
-		}
-	}
-	if len(systems) > 1 {
-		// Each of them locks its queue for itself; to lock several in the same order everywhere takes this.
-		list = append(list, write{query: lockQueues, args: []any{systems, accounts, registers}})
-	}
-	return list
 }
 
 // apart writes each of members in a transaction of its own, and does not wait for them. It is for a group in which the

@@ -246,12 +246,18 @@ func TestNodesWorkTogether(t *testing.T) {
 // waiting returns when n transactions wait for a lock in a statement with that text.
 func waiting(t *testing.T, conn *pgx.Conn, what string, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	require.True(t, waits(t, conn, what, n), "nobody waits")
+}
+
+// waits reports whether n transactions wait for a lock in a statement with that text, soon.
+func waits(t *testing.T, conn *pgx.Conn, what string, n int) bool {
+	t.Helper()
+	return assert.Eventually(t, func() bool {
 		var waiting int
 		err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%'||$1||'%'"+
 			" AND pid <> pg_backend_pid()", what).Scan(&waiting)
 		return err == nil && waiting >= n
-	}, 30*time.Second, time.Millisecond, "nobody waits")
+	}, 30*time.Second, time.Millisecond)
 }
 
 // While a payment is accepted and can't be seen yet, nobody gets ahead of it at its terminal, and its register stays

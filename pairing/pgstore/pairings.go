@@ -3,6 +3,8 @@ package pgstore
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
@@ -89,7 +91,10 @@ func (s *Store) DeletePairing(ctx context.Context, r pairing.Register, ifVersion
 
 // ListPairings returns up to limit pairings whose registers follow after.
 func (s *Store) ListPairings(ctx context.Context, after pairing.Register, limit int) ([]pairing.Pairing, error) {
-	return list(ctx, s, pairingInto, "SELECT "+pairingColumns+" FROM @pairings"+
+	return list(ctx, s, func(rows pgx.Rows) (p pairing.Pairing, err error) {
+		err = rows.Scan(pairingInto(&p)...)
+		return p, err
+	}, "SELECT "+pairingColumns+" FROM @pairings"+
 		" WHERE (system, account, register) > ($1, $2, $3) AND unpaired_at IS NULL"+
 		" ORDER BY system, account, register LIMIT $4",
 		after.System, after.Account, after.ID, int64(max(limit, 0)))

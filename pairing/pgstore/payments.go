@@ -14,6 +14,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/internal/batch"
 	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
@@ -26,50 +27,6 @@ const (
 	inFlight = "state IN ('sending', 'sent')"
 )
 
-// The columns of a payment: those that an open one may have, and those that come with its end.
-const (
-	openColumns = "seq, id, system, account, register, kind, amount::text, currency, reference, data," +
-		" provider, serial, identity, state, note, mark, accepted_at, sent_at," +
-		" handle_transaction_id, handle_token, handle_serial"
-	paymentColumns = openColumns + ", ended_at, outcome, charged::text, surcharge::text, tip::text," +
-		" transaction_id, auth_code, acquirer, card_type, card_number, receipt, reason, resolved_by"
-)
-
-// openInto returns where the values of openColumns go.
-func openInto(p *pairing.Payment) []any {
-	return []any{
-		&p.Seq, &p.ID, &p.Register.System, &p.Register.Account, &p.Register.ID, (*string)(&p.Kind),
-		(*amount)(&p.Amount), &p.Currency, &p.Reference, &p.Data,
-		&p.Terminal.Provider, &p.Terminal.Serial, (*string)(&p.Identity), (*string)(&p.State), &p.Note, &p.Mark,
-		(*moment)(&p.AcceptedAt), (*moment)(&p.SentAt),
-		&p.Handle.TransactionID, (*string)(&p.Handle.Token), &p.Handle.Serial,
-	}
-}
-
-// paymentInto returns where the values of paymentColumns go.
-func paymentInto(p *pairing.Payment) []any {
-	return append(
-		openInto(p), (*moment)(&p.EndedAt), (*outcome)(&p.Result.Outcome),
-		(*amount)(&p.Result.Amount), (*amount)(&p.Result.Surcharge), (*amount)(&p.Result.Tip),
-		&p.Result.TransactionID, &p.Result.AuthCode, &p.Result.Acquirer, &p.Result.CardType, &p.Result.CardNumber,
-		&p.Result.Receipt, &p.Result.Reason, &p.ResolvedBy,
-	)
-}
-
-// amount reads an amount from its text.
-type amount decimal.Decimal
-
-// ScanText implements [pgtype.TextScanner].
-func (a *amount) ScanText(v pgtype.Text) error {
-	if v.String == "0" {
-		*a = amount{}
-		return nil
-	}
-	d, err := decimal.NewFromString(v.String)
-	*a = amount(d)
-	return err
-}
-
 // moment reads a time in UTC. NULL is the zero time.
 type moment time.Time
 
@@ -79,15 +36,6 @@ func (m *moment) ScanTimestamptz(v pgtype.Timestamptz) error {
 	if v.Valid {
 		*m = moment(v.Time.UTC())
 	}
-	return nil
-}
-
-// outcome reads an outcome from its name.
-type outcome tillroute.Outcome
-
-// ScanText implements [pgtype.TextScanner].
-func (o *outcome) ScanText(v pgtype.Text) error {
-	*o = outcome(tillroute.ParseOutcome(v.String))
 	return nil
 }
 
@@ -105,11 +53,6 @@ func amountText(d decimal.Decimal) string {
 const queueLock = "hashtextextended(provider || '/' || serial, #)"
 
 const (
-	lockQueues = "SELECT pg_advisory_xact_lock(number) FROM (" +
-		"SELECT DISTINCT " + queueLock + " AS number FROM @pairings" +
-		" JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (system, account, register) USING (system, account, register)" +
-		" WHERE unpaired_at IS NULL ORDER BY 1) AS numbers"
-
 	// acceptPayment finds where the payment goes in the statement that accepts it. FOR SHARE waits for whoever is
 	// changing the pairing, and lets nobody change it until the payment can be seen.
 	acceptPayment = "WITH terminal AS MATERIALIZED (" +
@@ -120,21 +63,54 @@ const (
 		" provider, serial, identity, accepted_at)" +
 		" SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::numeric, $7::text, $8::text, $9::bytea," +
 		" provider, serial, identity, clock_timestamp() FROM queue" +
-		" ON CONFLICT (id) DO NOTHING RETURNING seq, provider, serial, identity, accepted_at"
+		" ON CONFLICT (id) DO NOTHING RETURNING " + acceptedColumns
+
+	// acceptPayments does the same for several, of different IDs. It locks their queues in the same order everywhere.
+	acceptPayments = "WITH asked AS MATERIALIZED (" +
+		"SELECT a.*, provider, serial, identity FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]," +
+		" $6::text[], $7::text[], $8::text[], $9::bytea[]) WITH ORDINALITY" +
+		" AS a (id, system, account, register, kind, amount, currency, reference, data, place)" +
+		" JOIN @pairings p USING (system, account, register) WHERE unpaired_at IS NULL FOR SHARE OF p)," +
+		" queues AS MATERIALIZED (SELECT pg_advisory_xact_lock(number) FROM (" +
+		"SELECT DISTINCT " + queueLock + " AS number FROM asked ORDER BY 1) AS numbers)" +
+		" INSERT INTO @payments (id, system, account, register, kind, amount, currency, reference, data," +
+		" provider, serial, identity, accepted_at)" +
+		" SELECT id, system, account, register, kind, amount::numeric, currency, reference, data," +
+		" provider, serial, identity, clock_timestamp() FROM asked" +
+		" WHERE (SELECT count(*) FROM queues) > 0 ORDER BY place" + // no number is given out before the queues are locked
+		" ON CONFLICT (id) DO NOTHING RETURNING " + acceptedColumns
+
+	acceptedColumns = "id, seq, provider, serial, identity, accepted_at"
 
 	selectPayment = "SELECT " + paymentColumns + " FROM @payments WHERE id = $1"
 )
 
+// acceptArgs are the arguments of acceptPayments.
+func acceptArgs(members []*batch.Member[write]) []any {
+	columns, data := make([][]string, 8), make([][]byte, 0, len(members))
+	for _, m := range members {
+		for i := range columns {
+			columns[i] = append(columns[i], m.Write.args[i].(string)) //nolint:forcetypeassert // as AcceptPayment made them.
+		}
+		data = append(data, m.Write.args[8].([]byte)) //nolint:forcetypeassert // as AcceptPayment made them.
+	}
+	args := make([]any, 0, 9)
+	for _, column := range columns {
+		args = append(args, column)
+	}
+	return append(args, data)
+}
+
 // AcceptPayment appends the request to the queue of its register's terminal.
 func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.Payment, error) {
 	r.Data = bytes.Clone(r.Data)
-	w := write{query: acceptPayment, register: &r.Register, args: []any{
+	w := write{query: acceptPayment, accept: &r, args: []any{
 		r.ID, r.Register.System, r.Register.Account, r.Register.ID, string(r.Kind), amountText(r.Amount), r.Currency,
 		r.Reference, append([]byte{}, r.Data...),
 	}}
 	p, ok, err := written(ctx, &s.group, w, func(rows pgx.Rows) (p pairing.Payment, err error) {
 		p = pairing.Payment{Request: r, State: pairing.Queued}
-		return p, rows.Scan(&p.Seq, &p.Terminal.Provider, &p.Terminal.Serial, (*string)(&p.Identity), (*moment)(&p.AcceptedAt))
+		return p, rows.Scan(nil, &p.Seq, &p.Terminal.Provider, &p.Terminal.Serial, (*string)(&p.Identity), (*moment)(&p.AcceptedAt))
 	})
 	if err != nil {
 		return pairing.Payment{}, err
@@ -158,15 +134,20 @@ func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.P
 
 // Payment returns the payment of that ID.
 func (s *Store) Payment(ctx context.Context, id string) (pairing.Payment, error) {
-	var p pairing.Payment
-	ok, err := s.one(ctx, paymentInto(&p), selectPayment, id)
-	if err == nil && !ok {
-		err = refusal.NoPayment(id)
-	}
-	if err != nil {
+	all, err := list(ctx, s, readPayment, selectPayment, id)
+	switch {
+	case err != nil:
 		return pairing.Payment{}, err
+	case len(all) == 0:
+		return pairing.Payment{}, refusal.NoPayment(id)
+	default:
+		return all[0], nil
 	}
-	return p, nil
+}
+
+func readPayment(rows pgx.Rows) (pairing.Payment, error) {
+	d := decode(rows)
+	return d.payment(), d.err
 }
 
 // countAhead counts what stands before the open payment p: who has the turn, and who waits and came earlier.
@@ -190,7 +171,7 @@ func (s *Store) CountAhead(ctx context.Context, id string) (n int, err error) {
 // ListPayments returns up to limit payments that match the filter.
 func (s *Store) ListPayments(ctx context.Context, f pairing.Filter, limit int) ([]pairing.Payment, error) {
 	query, args := listPayments(f, limit)
-	return list(ctx, s, paymentInto, query, args...)
+	return list(ctx, s, readPayment, query, args...)
 }
 
 func listPayments(f pairing.Filter, limit int) (query string, args []any) {
@@ -248,10 +229,22 @@ func only(states []pairing.State, is func(pairing.State) bool) bool {
 
 // locked returns the payment of that ID, which nobody else changes until the transaction ends.
 func locked(ctx context.Context, t *tx, id string) (p pairing.Payment, withdrawn bool, err error) {
-	ok, err := t.one(ctx, append(paymentInto(&p), &withdrawn),
-		"SELECT "+paymentColumns+", withdrawn FROM @payments WHERE id = $1 FOR NO KEY UPDATE", id)
-	if err == nil && !ok {
-		err = refusal.NoPayment(id)
+	rows, err := t.Query(ctx, t.store.sql("SELECT "+paymentColumns+", withdrawn FROM @payments WHERE id = $1 FOR NO KEY UPDATE"), id)
+	if err != nil {
+		return p, false, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err = rows.Err(); err == nil {
+			err = refusal.NoPayment(id)
+		}
+		return p, false, err
+	}
+	d := decode(rows)
+	p, withdrawn = d.payment(), d.bool()
+	rows.Close()
+	if err = rows.Err(); err == nil {
+		err = d.err
 	}
 	return p, withdrawn, err
 }

@@ -118,7 +118,7 @@ func configure(c Config) (*Store, error) {
 	}
 	sum := fnv.New64a()
 	_, _ = sum.Write([]byte(c.Schema)) // it never fails
-	s.number = int64(sum.Sum64() >> 1) //nolint:gosec // it fits.
+	s.number = int64(sum.Sum64() >> 1)
 	if len(s.channel) > 63 {
 		s.channel = "tillroute:" + strconv.FormatInt(s.number, 36) // PostgreSQL takes no longer name
 	}
@@ -238,7 +238,9 @@ func (s *Store) one(caller context.Context, dest []any, query string, args ...an
 }
 
 // list reads the rows that a query returns.
-func list[T any](caller context.Context, s *Store, scan func(*T) []any, query string, args ...any) ([]T, error) {
+func list[T any](
+	caller context.Context, s *Store, read func(pgx.Rows) (T, error), query string, args ...any,
+) ([]T, error) {
 	ctx, end, err := s.begin(caller)
 	if err != nil {
 		return nil, err
@@ -251,8 +253,8 @@ func list[T any](caller context.Context, s *Store, scan func(*T) []any, query st
 	defer rows.Close()
 	var all []T
 	for rows.Next() {
-		var one T
-		if err := rows.Scan(scan(&one)...); err != nil {
+		one, err := read(rows)
+		if err != nil {
 			return nil, s.failed(caller, err)
 		}
 		all = append(all, one)

@@ -2,8 +2,11 @@ package pgstore_test
 
 import (
 	"os"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -38,25 +41,74 @@ func config(t *testing.T) pgstore.Config {
 	return pgstore.Config{DSN: tillroute.Secret(pgtest.URL(t)), Schema: pgtest.Schema(t)}
 }
 
-func harness(config func(t *testing.T) pgstore.Config) pairingtest.Harness {
+// schemas are stores for one test after the other: they share a pool, and a schema is used again when its test is over.
+// To make one for each of some hundred tests takes longer than all that they do.
+type schemas struct {
+	pool *pgxpool.Pool
+	end  *testing.T // they are dropped when it ends
+
+	mu   sync.Mutex
+	free []string
+}
+
+// harness opens stores on the database of c, whose schemas are dropped when t ends.
+func harness(t *testing.T, c pgstore.Config) pairingtest.Harness {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), c.DSN.Reveal())
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	all := &schemas{pool: pool, end: t}
 	return pairingtest.Harness{
 		Open: func(t *testing.T) pairing.Store {
 			t.Helper()
-			return open(t, config(t))
+			return open(t, pgstore.Config{
+				Pool: pool, ListenDSN: c.ListenDSN, Schema: all.take(t), Timeout: time.Minute, // on a busy machine, too
+			})
 		},
-		Reopen: func(t *testing.T, s pairing.Store) pairing.Store {
-			t.Helper()
-			require.NoError(t, s.Close())
-			return open(t, s.(*opened).config)
-		},
+		Reopen: reopen,
 	}
+}
+
+func reopen(t *testing.T, s pairing.Store) pairing.Store {
+	t.Helper()
+	require.NoError(t, s.Close())
+	return open(t, s.(*opened).config)
+}
+
+// take returns a schema without a row, until t ends.
+func (s *schemas) take(t *testing.T) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var name string
+	if n := len(s.free); n == 0 {
+		name = pgtest.Schema(s.end)
+	} else {
+		name, s.free = s.free[n-1], s.free[:n-1]
+		for _, table := range []string{"pairings", "pairing_codes", "code_tries", "payments", "deliveries", "grants"} {
+			_, err := s.pool.Exec(t.Context(), "DELETE FROM "+name+"."+table)
+			require.NoError(t, err)
+		}
+	}
+	t.Cleanup(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.free = append(s.free, name)
+	})
+	return name
 }
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	pairingtest.TestStore(t, harness(config))
+	pairingtest.TestStore(t, harness(t, config(t)))
 }
 
 func FuzzStore(f *testing.F) {
-	pairingtest.FuzzStore(f, harness(config))
+	pairingtest.FuzzStore(f, pairingtest.Harness{
+		Open: func(t *testing.T) pairing.Store {
+			t.Helper()
+			return open(t, config(t))
+		},
+		Reopen: reopen,
+	})
 }
