@@ -21,9 +21,8 @@ tidy: ## tidy all modules
 	cd tools && go mod tidy
 	cd internal/chaos && go mod tidy
 
-bench: ## run the benchmarks that compare us with what people would use instead
-	go test -run '^$$' -bench . -benchtime 15x ./internal/rest
-	go test -run '^$$' -bench . ./pairing/sqlitestore
+bench: ## measure beside what people would use instead, and write bench/RESULTS.md
+	cd bench && go run .
 
 FUZZTIME ?= 30s
 fuzz: ## run each fuzz target for half a minute, or for FUZZTIME

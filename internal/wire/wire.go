@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +32,10 @@ type Int int64
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (i *Int) UnmarshalJSON(data []byte) error {
 	*i = 0
+	if n, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+		*i = Int(n)
+		return nil
+	}
 	text := strings.TrimSpace(Scalar(data))
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		*i = Int(n)
@@ -47,7 +50,10 @@ type Bool bool
 
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (b *Bool) UnmarshalJSON(data []byte) error {
-	*b = false
+	*b = string(data) == "true"
+	if *b || string(data) == "false" {
+		return nil
+	}
 	if parsed, err := strconv.ParseBool(strings.TrimSpace(Scalar(data))); err == nil {
 		*b = Bool(parsed)
 	}
@@ -91,6 +97,9 @@ func Scalar(data []byte) string {
 	}
 	switch data[0] {
 	case '"':
+		if inner, ok := plain(data); ok {
+			return string(inner)
+		}
 		var s string
 		if json.Unmarshal(data, &s) != nil {
 			return ""
@@ -103,6 +112,20 @@ func Scalar(data []byte) string {
 	}
 }
 
+// plain returns what stands between the quotes of a JSON string, if that is its content as it is.
+func plain(quoted []byte) ([]byte, bool) {
+	last := len(quoted) - 1
+	if last < 1 || quoted[last] != '"' {
+		return nil, false
+	}
+	for _, c := range quoted[1:last] {
+		if c < ' ' || c >= 0x80 || c == '"' || c == '\\' {
+			return nil, false
+		}
+	}
+	return quoted[1:last], true
+}
+
 // maxDigits and maxExponent bound a number before any arithmetic is done with it.
 const (
 	maxDigits   = 40
@@ -112,6 +135,9 @@ const (
 // ParseDecimal reads a number as JSON writes it: 8, -8.00, 1e2. It refuses everything else, and numbers that no
 // amount has: 1e400, or hundreds of digits.
 func ParseDecimal(text string) (decimal.Decimal, bool) {
+	if d, ok := parseShort(text); ok {
+		return d, true
+	}
 	mantissa, exponent, scientific := text, "", false
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
 		mantissa, exponent, scientific = text[:i], text[i+1:], true
@@ -133,36 +159,114 @@ func ParseDecimal(text string) (decimal.Decimal, bool) {
 	return d, true
 }
 
+// parseShort reads what most amounts are: a number without an exponent that fits 64 bits.
+func parseShort(text string) (decimal.Decimal, bool) {
+	const most = 18 // digits that always fit
+	unsigned := strings.TrimPrefix(text, "-")
+	var coefficient int64
+	count, point := 0, -1
+	for i := range len(unsigned) {
+		switch c := unsigned[i]; {
+		case '0' <= c && c <= '9' && count < most:
+			coefficient = 10*coefficient + int64(c-'0')
+			count++
+		case c == '.' && point < 0 && i > 0:
+			point = i
+		default:
+			return decimal.Decimal{}, false
+		}
+	}
+	if point == len(unsigned)-1 { // also if there is nothing at all
+		return decimal.Decimal{}, false
+	}
+	if len(unsigned) < len(text) {
+		coefficient = -coefficient
+	}
+	decimals := 0
+	if point > 0 {
+		decimals = len(unsigned) - point - 1
+	}
+	return decimal.New(coefficient, int32(-decimals)), true
+}
+
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // Object reads a JSON object with its names spelled exactly as they are. An object that has a name twice is refused:
 // nobody can say which of the values is meant.
 func Object(data []byte) (map[string]json.RawMessage, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, errors.New("not a JSON object")
+	if !json.Valid(data) {
+		return nil, invalid(data)
+	}
+	// The values are parts of one copy, so that what becomes of data is nothing to them.
+	data = bytes.Clone(bytes.TrimSpace(data))
+	if data[0] != '{' {
+		return nil, errNoObject
 	}
 	object := map[string]json.RawMessage{}
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, errors.New("not complete JSON")
-		}
-		name, _ := token.(string)
+	for i := skipSpace(data, 1); data[i] != '}'; {
+		end := valueEnd(data, i)
+		name := Scalar(data[i:end])
 		if _, twice := object[name]; twice {
 			return nil, fmt.Errorf("the name %.40q is there twice", name)
 		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, errors.New("not complete JSON")
+		i = skipSpace(data, skipSpace(data, end)+len(":"))
+		end = valueEnd(data, i)
+		object[name] = data[i:end:end]
+		if i = skipSpace(data, end); data[i] == ',' {
+			i = skipSpace(data, i+1)
 		}
-		object[name] = value
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, errors.New("not complete JSON")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON object")
 	}
 	return object, nil
+}
+
+var errNoObject = errors.New("not a JSON object")
+
+// invalid says what is wrong with JSON that isn't valid.
+func invalid(data []byte) error {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' {
+		return errNoObject
+	}
+	var first json.RawMessage
+	if json.NewDecoder(bytes.NewReader(data)).Decode(&first) != nil {
+		return errors.New("not complete JSON")
+	}
+	return errors.New("something follows the JSON object")
+}
+
+// skipSpace returns where the next thing begins in valid JSON.
+func skipSpace(data []byte, i int) int {
+	for data[i] == ' ' || data[i] == '\t' || data[i] == '\r' || data[i] == '\n' {
+		i++
+	}
+	return i
+}
+
+// valueEnd returns where the value ends that begins at i within an object of valid JSON.
+func valueEnd(data []byte, i int) int {
+	for depth := 0; ; i++ {
+		switch data[i] {
+		case '"':
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return i // that of the object itself, after a number or the like
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
 }

@@ -1,7 +1,10 @@
 package wire_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +77,19 @@ func TestDecimal(t *testing.T) {
 	}
 }
 
+func TestParseDecimalKeepsWhatIsWritten(t *testing.T) {
+	for _, text := range []string{
+		"0", "8.00", "-8.00", "24.30000", "0.000000000000000001", "-123456789012345678", "1234567890123456789", "12345678901234567.89",
+		"9007199254740993.01", "99999999999999999999.99",
+	} {
+		d, ok := wire.ParseDecimal(text)
+		require.True(t, ok, text)
+		_, decimals, _ := strings.Cut(text, ".")
+		require.Equal(t, text, d.StringFixed(int32(len(decimals))))
+		require.Equal(t, -len(decimals), int(d.Exponent()), text)
+	}
+}
+
 func TestParseDecimalRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", " ", "-", "+8", " 8", "8 ", ".5", "5.", "8.0.0", "--8", "8-", "1e", "e1", "1e1e1", "1e1.5", "1e400", "1e-400", "1e99999999999999999999",
@@ -99,7 +115,7 @@ func TestObject(t *testing.T) {
 }
 
 func FuzzParseDecimal(f *testing.F) {
-	for _, text := range []string{"8.00", "-0", "1e2", "1e400", "NaN", strings.Repeat("9", 50)} {
+	for _, text := range []string{"8.00", "-0", "1e2", "1e400", "NaN", strings.Repeat("9", 50), "24.30000", "-.5", "5.", "123456789012345678", "1234567890123456789", "1.2.3", "-"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -110,21 +126,86 @@ func FuzzParseDecimal(f *testing.F) {
 		same, err := decimal.NewFromString(text)
 		require.NoError(t, err)
 		require.True(t, d.Equal(same))
+		require.Equal(t, same.Exponent(), d.Exponent(), "the decimals are kept")
 		require.Less(t, len(d.String()), 200)
 	})
 }
 
+// TestObjectKeepsNothingOfItsInput changes what was read, and a value that was found in it.
+func TestObjectKeepsNothingOfItsInput(t *testing.T) {
+	data := []byte(`{"a":1,"b":2}`)
+	object, err := wire.Object(data)
+	require.NoError(t, err)
+	copy(data, `{"x":9,"y":9}`)
+	require.Equal(t, "1", string(object["a"]))
+	_ = append(object["a"], "999999"...)
+	require.Equal(t, "2", string(object["b"]))
+}
+
+func TestScalarIsTheWholeText(t *testing.T) {
+	for text, want := range map[string]string{
+		"\t\"a b\"\n": "a b", `"é"`: "é", `"a\"b"`: `a"b`, `"\u0041"`: "A", `"\ud83d\ude00"`: "😀", `"a\\"`: `a\`, "\"\xff\"": "\ufffd",
+		`"a`: "", `"`: "", `"a"b"`: "", "\"a\nb\"": "",
+	} {
+		require.Equal(t, want, wire.Scalar([]byte(text)), text)
+	}
+}
+
+// oneByOne is what [wire.Object] does, as encoding/json's own decoder reads it.
+func oneByOne(data []byte) (map[string]json.RawMessage, bool) {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, false
+	}
+	object := map[string]json.RawMessage{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, false
+		}
+		name, _ := token.(string)
+		var value json.RawMessage
+		if _, twice := object[name]; twice || decoder.Decode(&value) != nil {
+			return nil, false
+		}
+		object[name] = value
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, false
+	}
+	_, err := decoder.Token()
+	return object, errors.Is(err, io.EOF)
+}
+
 func FuzzObject(f *testing.F) {
-	f.Add([]byte(`{"a":1,"b":{"c":[]}}`))
-	f.Add([]byte(`{"a":1,"a":2}`))
+	for _, text := range []string{
+		`{"a":1,"b":{"c":[]}}`, `{"a":1,"a":2}`, ` { "a" : "}\"{" , "b" : [ "]" , { } ] , "c\u0064" : -1.5e3 , "" : null } `, `{}`, `{"\\":"\\\\"}`,
+		"{\"\xff\":1,\"\xfe\":2}", `{"a":true}x`, `[{"a":1}]`, "{\t\"a\"\r:\n1}",
+	} {
+		f.Add([]byte(text))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		object, err := wire.Object(text)
-		if err != nil {
+		want, ok := oneByOne(text)
+		require.Equal(t, ok, err == nil, "%v", err)
+		if ok {
+			require.Equal(t, want, object)
+		}
+	})
+}
+
+func FuzzScalar(f *testing.F) {
+	for _, text := range []string{`"a"`, `"a\"b"`, `"é"`, `"a`, `"a"b"`, "\"\x01\"", "\"\xff\""} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '"' {
 			return
 		}
-		require.True(t, json.Valid(text))
-		var plain map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal(text, &plain))
-		require.Len(t, object, len(plain))
+		var want string
+		if json.Unmarshal(bytes.TrimSpace(text), &want) != nil {
+			want = ""
+		}
+		require.Equal(t, want, wire.Scalar(text))
 	})
 }
