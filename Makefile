@@ -20,6 +20,8 @@ tidy: ## tidy all modules
 	go mod tidy
 	cd tools && go mod tidy
 	cd internal/chaos && go mod tidy
+	cd internal/consumer && go mod tidy
+	cd bench && go mod tidy
 
 bench: ## measure beside what people would use instead, and write bench/RESULTS.md
 	cd bench && go run .
