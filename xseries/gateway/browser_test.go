@@ -220,6 +220,8 @@ func TestBrowserPairThenPay(t *testing.T) {
 
 	pay.Shows("h1", "This store is not connected")
 	till.Screenshot("pay-not-connected")
+	// People take their time: the window has looked more than once before the store is connected.
+	require.Eventually(t, func() bool { return m.starts() > 2 }, 30*time.Second, 50*time.Millisecond, "it looks again and again")
 	pairingPage := till.OpenLink(wide, func() { pay.Click("a", "Connect this store") })
 	main := pairingPage.Main()
 	main.Shows("button", "Connect")

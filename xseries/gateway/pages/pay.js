@@ -122,15 +122,17 @@
 	function show(screen) {
 		var text = JSON.stringify(screen);
 		// What comes after the end was on its way before it.
-		if (text === shown || told || (ended && !screen.end)) return;
+		if (told || (ended && !screen.end)) return;
+		// Also what has not changed is asked for again: a store takes its time to connect.
+		clearTimeout(timers.retry);
+		if (screen.retry) timers.retry = setTimeout(function () { start({}); }, screen.retry);
+		if (text === shown) return;
 		shown = text;
 		ended = screen.end === true;
-		clearTimeout(timers.retry);
 		clearTimeout(timers.tell);
 		paint(screen);
 		if (screen.tell && screen.claim) claim(screen);
 		else if (screen.tell) timers.tell = setTimeout(function () { tell(screen); }, screen.after || 0);
-		if (screen.retry) timers.retry = setTimeout(function () { start({}); }, screen.retry);
 	}
 
 	function fail(title, lines, retry) {
