@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -481,12 +482,12 @@ func crashAt(t *testing.T, fails []string, lost bool, moment int) {
 	f.submit(first)
 	f.run(time.Second) // The terminal approves.
 	dying, die := context.WithCancel(t.Context())
-	moments := 0
+	var moments atomic.Int64
 	step := func(string) error {
 		if dying.Err() != nil {
 			return errDies
 		}
-		if moments++; moments > moment {
+		if moments.Add(1) > int64(moment) {
 			die()
 			return errDies
 		}
@@ -923,7 +924,10 @@ func TestAPaymentThatAppearsLateIsSeen(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		f.submit(elsewhere, func(r *kseries.PaymentRequest) { r.ID = "pay-3" })
 		time.Sleep(30 * time.Second)
-		require.Len(t, f.pos.references, 2)
+		f.pos.mu.Lock()
+		sent := len(f.pos.references)
+		f.pos.mu.Unlock()
+		require.Equal(t, 2, sent)
 		f.store.mu.Lock()
 		f.store.late = ""
 		f.store.mu.Unlock()
