@@ -13,7 +13,9 @@ import (
 )
 
 // Closed is a store after its Close.
-func Closed() error { return pairing.Errorf(tillroute.KindUnavailable, nil, "the store is closed: close it when nothing uses it any more") }
+func Closed() error {
+	return pairing.Errorf(tillroute.KindUnavailable, nil, "the store is closed: close it when nothing uses it any more")
+}
 
 // Ended is a call whose context has ended with err. Its outcome is Unknown if it may be written down all the same.
 func Ended(err error, o tillroute.Outcome) error {
