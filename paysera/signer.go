@@ -356,6 +356,11 @@ func hostPort(r *http.Request) (host, port string, err error) {
 		}
 	}
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.Contains(host[i:], "]") {
+		for _, c := range []byte(host[i+1:]) {
+			if c < '0' || c > '9' {
+				return "", "", fmt.Errorf("the host %.70q can't be signed: its port is not a number", host)
+			}
+		}
 		host, port = host[:i], host[i+1:]
 	}
 	switch {

@@ -236,6 +236,7 @@ func TestSignerKeepsHostsApart(t *testing.T) {
 			{"https", "b.example", "A.example", "a.example", "443"},
 			{"https", "a.example:8443", "", "a.example", "8443"},
 			{"https", "bücher.example", "", "", ""},
+			{"https", "a.example:B", "", "", ""},
 			{"https", "a.example:8443", "b.example", "b.example", "443"},
 		} {
 			r := &http.Request{Method: http.MethodGet, Host: c.header, URL: &url.URL{Scheme: c.scheme, Host: c.url, Path: "/x"}}
