@@ -75,6 +75,8 @@ func (b *bench) start(ctx context.Context, program string, config childConfig, w
 	if err != nil {
 		return nil, told{}, err
 	}
+	// What runs it may have children of its own, which outlive it and hold the other end.
+	context.AfterFunc(ctx, func() { _ = out.Close() })
 	c.out = bufio.NewScanner(out)
 	c.out.Buffer(nil, longestLine)
 	if err := c.command.Start(); err != nil {
