@@ -204,18 +204,18 @@ const usualSchema = "tillroute"
 // wholePayments measures how whole payments through PostgreSQL and four processes grow.
 func (b *bench) wholePayments(ctx context.Context, t *table, c *cluster) error {
 	t.Orders = true
+	many := dimensions{terminals: pick(b, mostTerminals, 2*terminals)}
+	long := dimensions{terminals: terminals, done: pick(b, mostDone, 100)} //nolint:mnd // few for -short.
+	const whyMany = "a payment that finds its terminal's queue empty is claimed by a write of its own; among 64 terminals most are claimed in the " +
+		"write that finishes the one before"
 	for _, g := range []struct {
 		what string
 		size dimensions
 		goal float64
 		why  string
 	}{
-		{
-			count(pick(b, mostTerminals, 2*terminals)) + " terminals", dimensions{terminals: pick(b, mostTerminals, 2*terminals)}, goalTerminals,
-			"a payment that finds its terminal's queue empty is claimed by a write of its own; among 64 terminals most are claimed in the write that " +
-				"finishes the one before",
-		},
-		{count(pick(b, mostDone, 100)) + " payments that are done", dimensions{terminals: terminals, done: pick(b, mostDone, 100)}, goalDone, whyDone}, //nolint:mnd // few for -short.
+		{count(many.terminals) + " terminals", many, goalTerminals, whyMany},
+		{count(long.done) + " payments that are done", long, goalDone, whyDone},
 	} {
 		sides := [2]*station{}
 		err := func() (err error) {

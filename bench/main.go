@@ -231,12 +231,14 @@ func (b *bench) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(b.log, "%8s  %s\n", time.Since(b.began).Round(time.Second), fmt.Sprintf(format, args...))
 }
 
-// step says in the log what is about to be done, and how long it took.
+// step says in the log what is about to be done, and how long it took unless that is no time.
 func (b *bench) step(what string, do func() error) error {
 	b.say("  %s …", what)
 	began := time.Now()
 	err := do()
-	b.say("  %s: %s", what, time.Since(began).Round(time.Millisecond))
+	if took := time.Since(began).Round(time.Second); took > 0 {
+		b.say("  … took %s", took)
+	}
 	return err
 }
 

@@ -27,13 +27,12 @@ type sample struct {
 	Wrong int `json:"wrong,omitempty"`
 }
 
-// rounded leaves out the digits that mean nothing, so that what is kept of a sample is short, and what is shown of it the same.
-func (s sample) rounded() sample {
+// round leaves out the digits that mean nothing, so that what is kept of a sample is short.
+func (s *sample) round() {
 	for _, f := range []*float64{&s.Rate, &s.Allocs, &s.Bytes, &s.P50, &s.P99} {
 		const digits = 6
 		*f, _ = strconv.ParseFloat(strconv.FormatFloat(*f, 'g', digits, 64), 64) // what was formatted can be read
 	}
-	return s
 }
 
 // side is one of two that are compared.
@@ -82,7 +81,9 @@ func compare(ctx context.Context, rounds int, d time.Duration, ours, theirs side
 			}
 		}
 		if round >= 0 {
-			c.Ours, c.Theirs = append(c.Ours, got[0].rounded()), append(c.Theirs, got[1].rounded())
+			got[0].round()
+			got[1].round()
+			c.Ours, c.Theirs = append(c.Ours, got[0]), append(c.Theirs, got[1])
 		}
 	}
 	return c, nil

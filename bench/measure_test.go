@@ -98,8 +98,9 @@ func TestASlowRowHasFewerRounds(t *testing.T) {
 }
 
 func TestSamplesAreRounded(t *testing.T) {
-	require.Equal(t, sample{Rate: 1234570, Allocs: -1, P50: 0.00123457, Wrong: 7},
-		sample{Rate: 1234567.8, Allocs: -1, P50: 0.001234567, Wrong: 7}.rounded())
+	s := sample{Rate: 1234567.8, Allocs: -1, P50: 0.001234567, Wrong: 7}
+	s.round()
+	require.Equal(t, sample{Rate: 1234570, Allocs: -1, P50: 0.00123457, Wrong: 7}, s)
 }
 
 func TestCallsStopAtTheFirstError(t *testing.T) {

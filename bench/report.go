@@ -68,7 +68,7 @@ func memoryThen() measure   { return measure{"memory", size, showBytes, true} }
 func sizeOfBinary() measure { return measure{"size of the binary", size, showBytes, true} }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (m measure) MarshalText() ([]byte, error) { return []byte(m.name), nil }
+func (m measure) MarshalText() ([]byte, error) { return []byte(m.name), nil } //nolint:unparam // the interface has it.
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (m *measure) UnmarshalText(text []byte) error {
