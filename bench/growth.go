@@ -29,7 +29,7 @@ func growthQuestion() question {
 			"the next is claimed. Up to 64 callers. The left side has more of something than the right one, which has 64 terminals, 10 payments that wait, and\n" +
 			"no history. The last rows are whole payments: submitted by one process, and worked on by 4, as in the question before.",
 		"builds stores with up to 4096 terminals, 100 000 payments that wait and 1 000 000 that are done, each beside a new one without",
-		8 * time.Minute,
+		10 * time.Minute,
 		growth,
 	}
 }
@@ -45,6 +45,13 @@ const (
 	mostDone      = 1_000_000
 	goalTerminals = 0.8
 	goalDone      = 0.9
+)
+
+// The sides of the rows of growth.
+const (
+	more        = "more"
+	asUsual     = "as usual"
+	nothingMore = "nothing more"
 )
 
 const (
@@ -91,7 +98,7 @@ func growth(ctx context.Context, b *bench, a *answer) error {
 	if cluster == nil {
 		return nil
 	}
-	return b.wholePayments(ctx, a.table(perSecond()), cluster)
+	return b.wholePayments(ctx, a.table(perSecond()), t, cluster)
 }
 
 // growthOf measures how an engine's stores grow.
@@ -125,11 +132,16 @@ func (b *bench) growthOf(ctx context.Context, t *table, e engine) error {
 			rounds = b.few(25) //nolint:mnd // a goal is to be judged.
 		}
 		what = e.name() + ", " + what
-		ours, theirs := sides[0].turns("more"), sides[1].turns("as usual")
+		ours, theirs := sides[0].turns(more), sides[1].turns(asUsual)
 		if size == usualSize() {
 			ours.name = theirs.name
 		}
-		if err := b.add(ctx, t, row{What: what, Goal: goal, Why: why}, rounds, b.slice(slice), ours, theirs); err != nil || size.done < mostDone {
+		r := row{What: what, Goal: goal, Why: why}
+		if same := t.find(e.name()+", "+nothingMore, asUsual, asUsual); same != nil {
+			noise := same.Comparison.ratio(rate)
+			r.because("two stores of the same size came between %s and %s of each other (quartiles)", showRatio(noise.low), showRatio(noise.high))
+		}
+		if err := b.add(ctx, t, r, rounds, b.slice(slice), ours, theirs); err != nil || size.done < mostDone {
 			return err
 		}
 		// The limit.
@@ -140,7 +152,7 @@ func (b *bench) growthOf(ctx context.Context, t *table, e engine) error {
 				return err
 			}
 			defer end()
-			bare[i] = calls([2]string{"more, a bare INSERT", "as usual, a bare INSERT"}[i], 1, do)
+			bare[i] = calls([2]string{more, asUsual}[i]+", a bare INSERT", 1, do)
 		}
 		judged := len(t.Rows) - 1
 		if err := b.add(ctx, t, row{What: what}, rounds, b.slice(slice), bare[0], bare[1]); err != nil {
@@ -149,7 +161,7 @@ func (b *bench) growthOf(ctx context.Context, t *table, e engine) error {
 		t.Rows[judged].because("a bare INSERT into the same tables keeps %s", showRatio(t.Rows[judged+1].Comparison.ratio(rate).median))
 		return b.save()
 	}
-	if err := measured("nothing more", usualSize(), 0, ""); err != nil {
+	if err := measured(nothingMore, usualSize(), 0, ""); err != nil {
 		return err
 	}
 	for _, level := range pick(b, []int{1, 16, 256, 1024, mostTerminals}, []int{128}) { //nolint:mnd // the smaller one for -short.
@@ -201,8 +213,8 @@ func (d dimensions) String() string {
 // usualSchema is where a store is that wasn't told where to be.
 const usualSchema = "tillroute"
 
-// wholePayments measures how whole payments through PostgreSQL and four processes grow.
-func (b *bench) wholePayments(ctx context.Context, t *table, c *cluster) error {
+// wholePayments measures how whole payments through PostgreSQL and four processes grow. turns is what the store alone does.
+func (b *bench) wholePayments(ctx context.Context, t, turns *table, c *cluster) error {
 	t.Orders = true
 	many := dimensions{terminals: pick(b, mostTerminals, 2*terminals)}
 	long := dimensions{terminals: terminals, done: pick(b, mostDone, 100)} //nolint:mnd // few for -short.
@@ -221,7 +233,7 @@ func (b *bench) wholePayments(ctx context.Context, t *table, c *cluster) error {
 		err := func() (err error) {
 			for i, size := range []dimensions{g.size, {terminals: terminals}} {
 				err := b.step("4 processes and a store of "+size.String(), func() (err error) {
-					sides[i], err = b.grownStation(ctx, [2]string{"more", "as usual"}[i], c, size)
+					sides[i], err = b.grownStation(ctx, [2]string{more, asUsual}[i], c, size)
 					return err
 				})
 				if err != nil {
@@ -234,6 +246,9 @@ func (b *bench) wholePayments(ctx context.Context, t *table, c *cluster) error {
 				}
 			}
 			r := row{What: "PostgreSQL, submission to completion, " + g.what, Goal: g.goal, Why: g.why}
+			if alone := turns.find("PostgreSQL, "+g.what, more, asUsual); alone != nil {
+				r.because("the store alone keeps %s", showRatio(alone.Comparison.ratio(rate).median))
+			}
 			n := pick(b, 1500, 64) //nolint:mnd // about a second of work.
 			return b.add(ctx, t, r, b.few(15), 0, sides[0].burst(n), sides[1].burst(n))
 		}()

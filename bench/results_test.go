@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,7 +92,8 @@ func TestEachRowIsSaved(t *testing.T) {
 }
 
 func TestARunThatIsBrokenOffKeepsItsRows(t *testing.T) {
-	b, earlier := &bench{log: t.Output(), began: time.Now()}, answered("b", 1)
+	var log strings.Builder
+	b, earlier := &bench{log: &log, began: time.Now()}, answered("b", 1)
 	r := &report{Answers: []*answer{earlier}}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	err := b.ask(ctx, two(func(ctx context.Context) error {
@@ -102,6 +104,8 @@ func TestARunThatIsBrokenOffKeepsItsRows(t *testing.T) {
 	require.Len(t, r.answer("a").Tables[0].Rows, 1)
 	require.Equal(t, "interrupt signal received", r.answer("a").Broken)
 	require.Same(t, earlier, r.answer("b"), "what was not asked is as it was")
+	require.Contains(t, log.String(), "a: took")
+	require.NotContains(t, log.String(), "b: took", "nothing more is begun")
 }
 
 func TestAnAnswerWithoutARowReplacesNone(t *testing.T) {
