@@ -227,7 +227,7 @@ func (b *bench) wholePayments(ctx context.Context, t, turns *table, c *cluster) 
 		why  string
 	}{
 		{count(many.terminals) + " terminals", many, goalTerminals, whyMany},
-		{count(long.done) + " payments that are done", long, goalDone, whyDone},
+		{count(long.done) + " payments that are done", long, goalDone, "each write goes through larger indexes"},
 	} {
 		sides := [2]*station{}
 		err := func() (err error) {
@@ -288,10 +288,15 @@ func (b *bench) grownStation(ctx context.Context, name string, c *cluster, size 
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.queue, err = newStoreQueue(ctx, store, size.terminals); err != nil {
+	q, err := newStoreQueue(ctx, store, size.terminals)
+	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return s, b.staff(ctx, s, childConfig{Role: "node", Kind: kindPostgres, DSN: dsn})
+	s.queue = q
+	if err := b.staff(ctx, s, childConfig{Role: "node", Kind: kindPostgres, DSN: dsn}); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // world is a store in which payments are under way.

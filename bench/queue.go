@@ -314,13 +314,21 @@ func (b *bench) station(ctx context.Context, name, kind string, tuned bool, c *c
 	}
 	if kind == kindInsert {
 		q, err := newPlainQueue(ctx, config)
+		if err != nil {
+			return nil, err
+		}
 		s.queue = insertQueue{q, s.ledger}
-		return s, err
+		return s, nil
 	}
-	if s.queue, err = openQueue(ctx, config); err != nil {
+	q, err := openQueue(ctx, config)
+	if err != nil {
 		return nil, err
 	}
-	return s, b.staff(ctx, s, config)
+	s.queue = q
+	if err := b.staff(ctx, s, config); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // staff starts the nodes of a station.

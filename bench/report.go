@@ -158,29 +158,38 @@ func (r *report) write(w io.Writer, names []string) error {
 		"and most. Where rates are compared more is better, where times are less is.\n")
 	r.missing(&b, names)
 	var answers []*answer
-	var latest *answer
 	for _, name := range names {
-		a := r.answer(name)
-		if a == nil {
-			continue
-		}
-		answers = append(answers, a)
-		if latest == nil || latest.Began.Before(a.Began) {
-			latest = a
+		if a := r.answer(name); a != nil {
+			answers = append(answers, a)
 		}
 	}
-	if latest != nil {
+	machine := latest(answers)
+	if len(machine) > 0 {
 		b.WriteString("\n| machine | |\n|---|---|\n")
-		for _, f := range latest.Machine {
-			fmt.Fprintf(&b, "| %s | %s |\n", f.Name, f.Value)
-		}
+	}
+	for _, f := range machine {
+		fmt.Fprintf(&b, "| %s | %s |\n", f.Name, f.Value)
 	}
 	summary(&b, answers)
 	for _, a := range answers {
-		a.write(&b, latest.Machine)
+		a.write(&b, machine)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// latest returns what the latest answers say of the machine, of each fact that any of them knows.
+func latest(answers []*answer) []fact {
+	sorted := slices.SortedStableFunc(slices.Values(answers), func(a, b *answer) int { return b.Began.Compare(a.Began) })
+	var machine []fact
+	for _, a := range sorted {
+		for _, f := range a.Machine {
+			if !slices.ContainsFunc(machine, func(known fact) bool { return known.Name == f.Name }) {
+				machine = append(machine, f)
+			}
+		}
+	}
+	return machine
 }
 
 // missing says what is not there, and how to have it.
@@ -210,7 +219,7 @@ func (a *answer) write(b *strings.Builder, machine []fact) {
 	fmt.Fprintf(b, "Measured %s UTC, of %s, in %s; load before %s, and after %s.", a.Began.UTC().Format(time.DateTime), a.Commit,
 		a.Took.Round(time.Second), a.LoadBefore, a.LoadAfter)
 	for _, f := range a.Machine {
-		if !slices.Contains(machine, f) && slices.ContainsFunc(machine, func(other fact) bool { return other.Name == f.Name }) {
+		if !slices.Contains(machine, f) {
 			fmt.Fprintf(b, " Not as above, %s was %s.", f.Name, f.Value)
 		}
 	}

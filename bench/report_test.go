@@ -109,7 +109,10 @@ func TestAnEarlierRunOnAnotherMachineSaysSo(t *testing.T) {
 	later := answered("b", 1)
 	later.Began = later.Began.Add(time.Hour)
 	later.Machine = []fact{{"Go", "2"}, {"kernel", "6"}}
-	got := written(t, &report{Answers: []*answer{answered("a", 1), later}}, "a", "b")
+	earlier := answered("a", 1)
+	earlier.Machine = append(earlier.Machine, fact{"PostgreSQL", "15"})
+	got := written(t, &report{Answers: []*answer{earlier, later}}, "a", "b")
+	require.Contains(t, got, "| PostgreSQL | 15 |\n", "which the later one didn't need")
 	require.Contains(t, got, "| Go | 2 |\n")
 	require.Contains(t, got, "load before 0.10, and after 1.20. Not as above, Go was 1.\n")
 	require.Equal(t, 1, strings.Count(got, "Not as above"))
