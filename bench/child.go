@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type child struct {
 	in      io.WriteCloser
 	out     *bufio.Scanner
 	mu      sync.Mutex
+	// givenUp says that the run was given up, and the child with it.
+	givenUp atomic.Bool
 }
 
 // childConfig is what a child is started with.
@@ -68,6 +71,10 @@ func (b *bench) start(ctx context.Context, program string, config childConfig, w
 	words := slices.Concat(wrap, []string{program, "-child", string(text)})
 	c := &child{command: exec.CommandContext(ctx, words[0], words[1:]...)} //nolint:gosec // it is this program.
 	c.command.Stderr = os.Stderr
+	c.command.Cancel = func() error {
+		c.givenUp.Store(true)
+		return c.command.Process.Kill()
+	}
 	if c.in, err = c.command.StdinPipe(); err != nil {
 		return nil, told{}, err
 	}
@@ -75,6 +82,8 @@ func (b *bench) start(ctx context.Context, program string, config childConfig, w
 	if err != nil {
 		return nil, told{}, err
 	}
+	// What runs it may have children of its own, which outlive it and hold the other end.
+	context.AfterFunc(ctx, func() { _ = out.Close() })
 	c.out = bufio.NewScanner(out)
 	c.out.Buffer(nil, longestLine)
 	if err := c.command.Start(); err != nil {
@@ -116,7 +125,10 @@ func (c *child) stop() error {
 	_ = c.in.Close()
 	timer := time.AfterFunc(goodbye, func() { _ = c.command.Process.Kill() })
 	defer timer.Stop()
-	return c.command.Wait()
+	if err := c.command.Wait(); !c.givenUp.Load() {
+		return err
+	}
+	return nil
 }
 
 // side returns a side that works in the child.

@@ -23,6 +23,8 @@ func decodingQuestion() question {
 		"Each receiver's payload, from the vendor's own example. Ours does more than the others: it takes IDs that are now numbers and now texts,\n" +
 			"refuses what is there twice, keeps what it doesn't know, and leaves out the API key. The others decode into a plain struct with the\n" +
 			"same fields and the same exact amounts.",
+		"30 rows, of slices of 15 ms; builds this program once more for the second half",
+		2 * time.Minute,
 		decoding,
 	}
 }
@@ -110,12 +112,12 @@ func decoding(ctx context.Context, b *bench, a *answer) error {
 	}
 	slice := b.slice(15 * time.Millisecond)
 	t := a.table(timeEach())
-	t.counts = true
+	t.Counts = true
 	for _, p := range all {
 		decoders := p.decoders()
 		for _, library := range []string{"encoding/json", "goccy/go-json", "jsoniter"} {
 			what := fmt.Sprintf("%s, %d bytes", p.name, len(p.data))
-			err := b.add(ctx, t, row{what: what}, b.rounds, slice, inBatches(ours, decoders[ours]), inBatches(library, decoders[library]))
+			err := b.add(ctx, t, row{What: what}, b.rounds, slice, inBatches(ours, decoders[ours]), inBatches(library, decoders[library]))
 			if err != nil {
 				return err
 			}
@@ -140,13 +142,13 @@ func decoding(ctx context.Context, b *bench, a *answer) error {
 		return err
 	}
 	t = a.table(timeEach())
-	t.counts = true
+	t.Counts = true
 	for _, p := range all {
 		for _, r := range []struct{ left, right string }{
 			{ours, ours}, {"encoding/json", "encoding/json"}, {"encoding/json/v2", "encoding/json"},
 		} {
 			left := later.side(r.left+" with GOEXPERIMENT=jsonv2", p.name+"\x00"+r.left, 1)
-			if err := b.add(ctx, t, row{what: p.name}, b.rounds, slice, left, now.side(r.right, p.name+"\x00"+r.right, 1)); err != nil {
+			if err := b.add(ctx, t, row{What: p.name}, b.rounds, slice, left, now.side(r.right, p.name+"\x00"+r.right, 1)); err != nil {
 				return err
 			}
 		}

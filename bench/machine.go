@@ -10,22 +10,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
-// machine says where the run takes place, and of what.
-func machine(ctx context.Context, b *bench) []fact {
+// machine says where the run takes place, and with what.
+func (b *bench) machine() []fact {
 	facts := []fact{
-		{"date", time.Now().UTC().Format(time.DateTime) + " UTC"},
 		{"processor", processor() + ", " + strconv.Itoa(runtime.NumCPU()) + " of them"},
 		{"kernel", firstLine("/proc/sys/kernel/osrelease")},
-		{"load before", loadAverage()},
 		{"Go", runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH},
-		{"repository", output(ctx, b.root, "git", "describe", "--always", "--dirty")},
 		{"rounds", strconv.Itoa(b.rounds) + " where slices are short"},
 	}
-	if b.short {
-		facts = append(facts, fact{"**-short**", "**the figures mean nothing**"})
+	if b.cluster != nil {
+		facts = append(facts, fact{"PostgreSQL", b.cluster.version})
 	}
 	return append(facts, versions()...)
 }
@@ -76,6 +72,15 @@ func firstLine(path string) string {
 func loadAverage() string {
 	fields := strings.Fields(firstLine("/proc/loadavg"))
 	return strings.Join(fields[:min(3, len(fields))], " ") //nolint:mnd // of 1, 5 and 15 minutes.
+}
+
+// commit says what of the repository is measured. The results are no part of that.
+func commit(ctx context.Context, root string) string {
+	name := output(ctx, root, "git", "describe", "--always")
+	if output(ctx, root, "git", "status", "--porcelain", "--", ".", ":!bench/RESULTS.*") != "" {
+		name += ", changed"
+	}
+	return name
 }
 
 func output(ctx context.Context, folder, name string, args ...string) string {

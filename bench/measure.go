@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,15 +16,23 @@ import (
 // sample is what one side did in one slice of time.
 type sample struct {
 	// Rate is how many calls it made in a second.
-	Rate float64 `json:"rate"`
+	Rate float64 `json:"rate,omitempty"`
 	// Allocs and Bytes are what each call allocated. Negative means that nobody counted.
-	Allocs float64 `json:"allocs"`
-	Bytes  float64 `json:"bytes"`
+	Allocs float64 `json:"allocs,omitempty"`
+	Bytes  float64 `json:"bytes,omitempty"`
 	// P50 and P99 are how long calls took, in seconds. 0 means that nobody looked.
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
+	P50 float64 `json:"p50,omitempty"`
+	P99 float64 `json:"p99,omitempty"`
 	// Wrong counts what was done in the wrong order.
-	Wrong int `json:"wrong"`
+	Wrong int `json:"wrong,omitempty"`
+}
+
+// round leaves out the digits that mean nothing, so that what is kept of a sample is short.
+func (s *sample) round() {
+	for _, f := range []*float64{&s.Rate, &s.Allocs, &s.Bytes, &s.P50, &s.P99} {
+		const digits = 6
+		*f, _ = strconv.ParseFloat(strconv.FormatFloat(*f, 'g', digits, 64), 64) // what was formatted can be read
+	}
 }
 
 // side is one of two that are compared.
@@ -34,13 +43,30 @@ type side struct {
 }
 
 // comparison is what came of measuring two sides in turns.
-type comparison struct{ ours, theirs []sample }
+type comparison struct {
+	Ours   []sample `json:"ours"`
+	Theirs []sample `json:"theirs"`
+}
+
+const (
+	// fewest is how many rounds show a spread, and longestRow how long a row may take once it has those: on a busy machine, or with a
+	// side that is slow, there are fewer rounds.
+	fewest     = 5
+	longestRow = 75 * time.Second
+)
 
 // compare measures both sides in turns, one slice each, in as many rounds. Who begins changes with each round, so that what else the
 // machine does hits both. The first slice of each is thrown away.
 func compare(ctx context.Context, rounds int, d time.Duration, ours, theirs side) (comparison, error) {
 	var c comparison
+	began := time.Now()
 	for round := -1; round < rounds; round++ {
+		if err := ctx.Err(); err != nil {
+			return c, context.Cause(ctx)
+		}
+		if round >= fewest && time.Since(began) > longestRow {
+			break
+		}
 		got := [2]sample{}
 		for turn := range 2 {
 			which := (turn + round&1) % 2
@@ -55,7 +81,9 @@ func compare(ctx context.Context, rounds int, d time.Duration, ours, theirs side
 			}
 		}
 		if round >= 0 {
-			c.ours, c.theirs = append(c.ours, got[0]), append(c.theirs, got[1])
+			got[0].round()
+			got[1].round()
+			c.Ours, c.Theirs = append(c.Ours, got[0]), append(c.Theirs, got[1])
 		}
 	}
 	return c, nil
@@ -98,9 +126,9 @@ func quantile[T float64 | time.Duration](sorted []T, q float64) T {
 
 // ratio returns figure of ours over that of theirs, round by round.
 func (c comparison) ratio(figure func(sample) float64) spread {
-	ratios := make([]float64, len(c.ours))
-	for i := range c.ours {
-		ratios[i] = figure(c.ours[i]) / figure(c.theirs[i])
+	ratios := make([]float64, len(c.Ours))
+	for i := range c.Ours {
+		ratios[i] = figure(c.Ours[i]) / figure(c.Theirs[i])
 	}
 	return spreadOf(ratios)
 }
@@ -136,7 +164,8 @@ func calls(name string, callers int, do func(ctx context.Context, caller int) er
 		for caller := range callers {
 			group.Go(func() {
 				n := int64(0)
-				for !over.Load() && ctx.Err() == nil {
+				// On a busy machine the time may be over before the first call.
+				for (n == 0 || !over.Load()) && ctx.Err() == nil {
 					if err := do(ctx, caller); err != nil {
 						cancel(err)
 						return

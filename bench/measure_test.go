@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -39,7 +40,7 @@ func TestSidesTakeTurns(t *testing.T) {
 	require.NoError(t, err)
 	// The first round is for warming up, and who begins changes.
 	require.Equal(t, "ba ab ba ab", pairs(order))
-	require.Len(t, c.ours, 3)
+	require.Len(t, c.Ours, 3)
 	got := c.ratio(rate)
 	require.InDelta(t, 2, got.median, 1e-9)
 	require.InDelta(t, 2, got.least, 1e-9)
@@ -70,6 +71,36 @@ func TestASideThatFailsEndsTheComparison(t *testing.T) {
 	_, err = compare(t.Context(), 1, 0, counted("a", &order, 0), counted("b", &order, 1))
 	failed, ok = errors.AsType[*failure](err)
 	require.True(t, ok && !failed.theirs)
+}
+
+func TestComparingEndsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var order []string
+	_, err := compare(ctx, 1, 0, counted("a", &order, 1), counted("b", &order, 1))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, order)
+}
+
+func TestASlowRowHasFewerRounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := side{"slow", func(context.Context, time.Duration) (sample, error) {
+			time.Sleep(longestRow / 4)
+			return sample{Rate: 1}, nil
+		}}
+		c, err := compare(t.Context(), 25, 0, slow, slow)
+		require.NoError(t, err)
+		require.Len(t, c.Ours, fewest)
+		c, err = compare(t.Context(), 3, 0, slow, slow)
+		require.NoError(t, err)
+		require.Len(t, c.Ours, 3)
+	})
+}
+
+func TestSamplesAreRounded(t *testing.T) {
+	s := sample{Rate: 1234567.8, Allocs: -1, P50: 0.001234567, Wrong: 7}
+	s.round()
+	require.Equal(t, sample{Rate: 1234570, Allocs: -1, P50: 0.00123457, Wrong: 7}, s)
 }
 
 func TestCallsStopAtTheFirstError(t *testing.T) {
@@ -107,12 +138,12 @@ func TestOutOfOrder(t *testing.T) {
 		{"submitted at once", map[int]*payment{0: {called: 1, accepted: 4, started: 7, ended: 8}, 64: {called: 3, accepted: 5, started: 5, ended: 6}}, 0},
 		{"other terminals", map[int]*payment{0: {called: 1, accepted: 2, started: 7, ended: 8}, 1: {called: 3, accepted: 4, started: 5, ended: 6}}, 0},
 	} {
-		assert.Equal(t, c.want, (&ledger{paid: c.paid}).wrong(), c.what)
+		assert.Equal(t, c.want, (&ledger{terminals: terminals, paid: c.paid}).wrong(), c.what)
 	}
 }
 
 func TestALedgerKnowsWhenAllIsDone(t *testing.T) {
-	l := &ledger{}
+	l := &ledger{terminals: terminals}
 	first := l.begin(2)
 	l.finished(first, 1, 2)
 	l.finished(first, 1, 2) // twice

@@ -66,7 +66,7 @@ func (b *bench) slowPostgres(ctx context.Context) (_ *cluster, err error) {
 func settings() []string {
 	return []string{
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400", "-c", "shared_buffers=512MB",
-		"-c", "max_wal_size=8GB", "-c", "checkpoint_timeout=1h",
+		"-c", "max_wal_size=16GB", "-c", "checkpoint_timeout=1h",
 	}
 }
 

@@ -21,6 +21,8 @@ func queueQuestion() question {
 		"Payments for 64 terminals, submitted by one process with 32 callers, and worked on by 4 processes, with terminals that answer at once. A payment\n" +
 			"is complete when that is durable. Ours keeps the order of each terminal, one payment at a time, and can be taken over and fenced; what was\n" +
 			"served before one that had been submitted earlier is counted as out of order. SQLite is one process that submits and works.",
+		"bursts of 1500 payments on this disk and on a slow one, in 11 and 7 rounds, and 4 s at 300 a second in 7",
+		15 * time.Minute,
 		queues,
 	}
 }
@@ -41,6 +43,9 @@ type queue interface {
 
 // ledger is what is known of payments.
 type ledger struct {
+	// terminals is how many there are; payments are theirs in turns.
+	terminals int
+
 	mu   sync.Mutex
 	last int
 	open int
@@ -101,9 +106,9 @@ func (l *ledger) wait(ctx context.Context) error {
 
 // wrong counts the payments that were served before one of the same terminal whose submission had returned before theirs began.
 func (l *ledger) wrong() int {
-	queues := make([][]*payment, terminals)
+	queues := make([][]*payment, l.terminals)
 	for n, p := range l.paid {
-		queues[n%terminals] = append(queues[n%terminals], p)
+		queues[n%l.terminals] = append(queues[n%l.terminals], p)
 	}
 	count := 0
 	for _, queue := range queues {
@@ -208,6 +213,7 @@ func until(ctx context.Context, at time.Time) error {
 // station is a queue with its nodes.
 type station struct {
 	name   string
+	dsn    string
 	queue  queue
 	ledger *ledger
 	nodes  []*child
@@ -272,11 +278,12 @@ const (
 	kindRiver    = "river"
 	kindNATS     = "jetstream"
 	kindPlain    = "plain"
+	kindInsert   = "insert"
 )
 
 // station starts a queue and its nodes. disk is what has the disk be slow, or nothing.
 func (b *bench) station(ctx context.Context, name, kind string, tuned bool, c *cluster, disk []string) (_ *station, err error) {
-	s := &station{name: name, ledger: &ledger{}}
+	s := &station{name: name, ledger: &ledger{terminals: terminals}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -305,19 +312,58 @@ func (b *bench) station(ctx context.Context, name, kind string, tuned bool, c *c
 			return nil, err
 		}
 	}
-	if s.queue, err = openQueue(ctx, config); err != nil {
+	if kind == kindInsert {
+		q, err := newPlainQueue(ctx, config)
+		if err != nil {
+			return nil, err
+		}
+		s.queue = insertQueue{q, s.ledger}
+		return s, nil
+	}
+	q, err := openQueue(ctx, config)
+	if err != nil {
 		return nil, err
 	}
+	s.queue = q
+	if err := b.staff(ctx, s, config); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// staff starts the nodes of a station.
+func (b *bench) staff(ctx context.Context, s *station, config childConfig) error {
 	for n := range nodes {
 		config.Number = n
 		node, _, err := b.start(ctx, b.program, config)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.nodes = append(s.nodes, node)
 		go s.ledger.listen(node.out)
 	}
-	return s, nil
+	return nil
+}
+
+// The sides of the rows of queues.
+const (
+	riverTuned  = "River, tuned to 1 ms"
+	riverUsual  = "River as it comes"
+	withFsync   = "embedded JetStream, sync_interval: always"
+	plainTable  = "a plain table, SKIP LOCKED"
+	bareInsert  = "a bare INSERT"
+	ourPostgres = "PostgreSQL"
+	ourSQLite   = "SQLite, one process"
+)
+
+// disk is one that queues are measured on.
+type disk struct {
+	name    string
+	cluster *cluster
+	// wrap has what is run by it find the disk so.
+	wrap   []string
+	goal   float64
+	rounds int
 }
 
 func queues(ctx context.Context, b *bench, a *answer) error {
@@ -326,112 +372,148 @@ func queues(ctx context.Context, b *bench, a *answer) error {
 		a.note("left out: %s", err)
 		return nil
 	}
-	const (
-		riverTuned  = "River, tuned to 1 ms"
-		riverUsual  = "River as it comes"
-		withFsync   = "embedded JetStream, sync_interval: always"
-		plainTable  = "a plain table, SKIP LOCKED"
-		ourPostgres = "PostgreSQL"
-		ourSQLite   = "SQLite, one process"
-		usual       = 1.3
-		slow        = 2.0
-	)
-	type rival struct {
-		name, kind string
-		tuned      bool
-		// best are those that SQLite is measured against too, and how long they take.
-		best bool
-	}
-	rivals := []rival{
-		{riverTuned, kindRiver, true, true},
-		{riverUsual, kindRiver, false, false},
-		{withFsync, kindNATS, false, true},
-		{plainTable, kindPlain, false, false},
-	}
-	payments := pick(b, 1500, 64) //nolint:mnd // about a second of work.
-	const steadily = 300
-	measured := func(what string, cluster *cluster, disk []string, goal float64, rounds int, late *[2]*table) error {
-		t := a.table(perSecond())
-		t.orders = true
-		postgres, err := b.station(ctx, ourPostgres, kindPostgres, false, cluster, nil)
-		if err != nil {
-			return err
-		}
-		sqlite, err := b.station(ctx, ourSQLite, kindSQLite, false, nil, disk)
-		if err != nil {
-			return errors.Join(err, postgres.close())
-		}
-		err = func() error {
-			for _, r := range rivals {
-				theirs, err := b.station(ctx, r.name, r.kind, r.tuned, cluster, disk)
-				if err != nil {
-					return err
-				}
-				row := row{what: what}
-				if r.name == riverTuned {
-					row.goal = goal
-				}
-				err = b.add(ctx, t, row, rounds, 0, postgres.burst(payments), theirs.burst(payments))
-				if err == nil && r.best {
-					row.goal = 0
-					err = b.add(ctx, t, row, rounds, 0, sqlite.burst(payments), theirs.burst(payments))
-				}
-				if err == nil && late != nil && r.best {
-					err = b.latencies(ctx, late, r.name == riverTuned, postgres.steady(steadily), sqlite.steady(steadily), theirs.steady(steadily))
-				}
-				err = errors.Join(err, theirs.close())
-				if failed, ok := errors.AsType[*failure](err); ok && failed.theirs && ctx.Err() == nil {
-					// What can't keep up is a result, too.
-					a.note("On %s, %s could not be measured to the end: %s", what, failed.side, failed.err)
-					continue
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		}()
-		return errors.Join(err, postgres.close(), sqlite.close())
-	}
-	late := [2]*table{{measure: middle(), orders: true}, {measure: slowest(), orders: true}}
-	if err := measured("this machine's disk", fast, nil, usual, b.few(9), &late); err != nil {
+	a.note("The tables of p50 and p99 are of %d payments a second, submitted when they are due whatever becomes of the earlier ones, from when they were due "+
+		"to when they are complete.", steadily)
+	a.note("River has no order for each terminal without River Pro, and the plain table has none. River tuned has a FetchCooldown of 1 ms on both ends.")
+	a.note("The bare INSERT is one durable write of a payment, by the process that submits: what is complete then is durable, and no more.")
+	burst := pick(b, 1500, 64) //nolint:mnd // about a second of work.
+	err = b.onDisk(ctx, a, disk{"this machine's disk", fast, nil, 1.3, b.few(11)}, burst, true)
+	if err != nil {
 		return err
 	}
-	if behind, err := b.slowPostgres(ctx); err == nil {
-		if err := measured("a disk that takes 1 ms more to flush", behind, slowSync(), slow, b.few(5), nil); err != nil {
-			return err
-		}
-	} else {
+	behind, err := b.slowPostgres(ctx)
+	if err != nil {
 		a.note("The slow disk: left out: %s", err)
+		return nil
 	}
-	a.tables = append(a.tables, late[:]...)
-	a.note("The last two tables are of %d payments a second, submitted when they are due whatever becomes of the earlier ones, from when they were due to "+
-		"when they are complete.", steadily)
-	a.note("River has no order for each terminal without River Pro, and the plain table has none. River tuned has a FetchCooldown of 1 ms on both ends.")
 	a.note("The slow disk is `%s`, around the database's server, JetStream's, and the process with SQLite.", strings.Join(slowSync(), " "))
-	return nil
+	return b.onDisk(ctx, a, disk{"a disk that takes 1 ms more to flush", behind, slowSync(), 2, b.few(7)}, burst, false)
 }
 
-// latencies measures how long payments take, through both of ours.
-func (b *bench) latencies(ctx context.Context, late *[2]*table, goal bool, postgres, sqlite, theirs side) error {
-	for _, ours := range []side{postgres, sqlite} {
-		r := row{what: "300 a second"}
-		if err := b.add(ctx, late[0], r, b.few(5), pick(b, 3*time.Second, 100*time.Millisecond), ours, theirs); err != nil {
+// onDisk measures how many payments are complete in a second, and, if late, how long they take at a steady rate.
+func (b *bench) onDisk(ctx context.Context, a *answer, d disk, payments int, late bool) error {
+	t := a.table(perSecond())
+	t.Orders = true
+	var times [2]*table
+	if late {
+		times = [2]*table{a.table(middle()), a.table(slowest())}
+		times[0].Orders, times[1].Orders = true, true
+	}
+	postgres, err := b.station(ctx, ourPostgres, kindPostgres, false, d.cluster, nil)
+	if err != nil {
+		return err
+	}
+	sqlite, err := b.station(ctx, ourSQLite, kindSQLite, false, nil, d.wrap)
+	if err != nil {
+		return errors.Join(err, postgres.close())
+	}
+	against := func(name, kind string) (err error) {
+		var theirs *station
+		err = b.step(d.name+": starting "+name, func() (err error) {
+			theirs, err = b.station(ctx, name, kind, name == riverTuned, d.cluster, d.wrap)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		last := &late[0].rows[len(late[0].rows)-1]
-		slowest := *last
-		if goal && ours.name == postgres.name {
-			last.limit, slowest.limit = 0.002, 0.010
+		defer func() { err = errors.Join(err, theirs.close()) }()
+		r := row{What: d.name}
+		if name == riverTuned {
+			r.Goal = d.goal
 		}
-		late[1].rows = append(late[1].rows, slowest)
+		if kind != kindInsert {
+			if err := b.add(ctx, t, r, d.rounds, 0, postgres.burst(payments), theirs.burst(payments)); err != nil {
+				return err
+			}
+		}
+		r.Goal = 0
+		// SQLite is measured against the best alone.
+		if name == riverTuned || name == withFsync {
+			if err := b.add(ctx, t, r, d.rounds, 0, sqlite.burst(payments), theirs.burst(payments)); err != nil {
+				return err
+			}
+		}
+		if !late || name == riverUsual || name == plainTable {
+			return nil
+		}
+		ours := []*station{postgres, sqlite}
+		if kind == kindInsert {
+			ours = ours[:1]
+		}
+		return b.latencies(ctx, times, ours, theirs)
 	}
-	return nil
+	err = func() error {
+		for _, rival := range []struct{ name, kind string }{
+			{riverTuned, kindRiver}, {riverUsual, kindRiver}, {withFsync, kindNATS}, {plainTable, kindPlain}, {bareInsert, kindInsert},
+		} {
+			if rival.kind == kindInsert && !late {
+				continue
+			}
+			err := against(rival.name, rival.kind)
+			if failed, ok := errors.AsType[*failure](err); ok && failed.theirs && ctx.Err() == nil {
+				// What can't keep up is a result, too.
+				a.note("On %s, %s could not be measured to the end: %s", d.name, failed.side, failed.err)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	explain(t, times, d)
+	return errors.Join(err, postgres.close(), sqlite.close(), b.save())
+}
+
+// explain says of the rows with goals what keeps them away.
+func explain(t *table, times [2]*table, d disk) {
+	if r := t.find(d.name, ourPostgres, riverTuned); r != nil {
+		r.because("a payment is accepted, claimed, has its handle saved and its outcome, in their order; River's jobs are inserted, claimed and completed in any")
+		if plain := t.find(d.name, ourPostgres, plainTable); plain != nil {
+			r.because("the limit is the plain table, which keeps no order and no handle: it does %s of ours", showRatio(1/plain.Comparison.ratio(rate).median))
+		}
+	}
+	for _, times := range times {
+		if times == nil {
+			continue
+		}
+		if r := times.find(steadyRate, ourPostgres, riverTuned); r != nil {
+			r.because("four writes are made durable one after the other, and a process has to learn of the payment")
+			if bare := times.find(steadyRate, ourPostgres, bareInsert); bare != nil {
+				r.because("one write alone takes %s at this rate (%s)", times.Measure.show(median(bare.Comparison.Theirs, times.Measure.figure)), times.Measure.name)
+			}
+		}
+	}
+}
+
+const (
+	// steadily is how many payments a second are submitted where it is asked how long they take.
+	steadily   = 300
+	steadyRate = "300 a second"
+)
+
+// latencies measures how long payments take, through each of ours.
+func (b *bench) latencies(ctx context.Context, late [2]*table, ours []*station, theirs *station) error {
+	for _, our := range ours {
+		r, slowest := row{What: steadyRate}, 0.0
+		if our.name == ourPostgres && theirs.name == riverTuned {
+			r.Limit, slowest = 0.002, 0.010
+		}
+		d := pick(b, 4*time.Second, 100*time.Millisecond)
+		if err := b.add(ctx, late[0], r, b.few(7), d, our.steady(steadily), theirs.steady(steadily)); err != nil {
+			return err
+		}
+		// It is the same run, read once more.
+		r = late[0].Rows[len(late[0].Rows)-1]
+		r.Limit = slowest
+		late[1].Rows = append(late[1].Rows, r)
+	}
+	return b.save()
 }
 
 // insideChild is a queue whose node submits too. It is asked for bursts and for steady rates.
 func insideChild(ctx context.Context, config childConfig) error {
-	l := &ledger{}
+	l := &ledger{terminals: terminals}
 	q, err := openInside(ctx, config, l)
 	if err != nil {
 		return err

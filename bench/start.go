@@ -20,6 +20,8 @@ func startQuestion() question {
 	return question{
 		"start", "What does starting cost?",
 		"From the start of the process to the first request that it has served, and the memory that it has then (resident, from /proc).",
+		"builds nine programs, and starts two of them 16 times in two ways",
+		4 * time.Minute,
 		starting,
 	}
 }
@@ -38,7 +40,7 @@ func starting(ctx context.Context, b *bench, a *answer) error {
 	if err := os.Mkdir(kept, 0o750); err != nil {
 		return err
 	}
-	times, sizes := a.table(timeEach()), a.table(measure{"memory", size, showBytes, true})
+	times, sizes := a.table(timeEach()), a.table(memoryThen())
 	floor := starter("a server of one line", func() (*exec.Cmd, error) { return exec.CommandContext(ctx, hello), nil })
 	for _, r := range []struct {
 		what   string
@@ -51,13 +53,13 @@ func starting(ctx context.Context, b *bench, a *answer) error {
 			folder, err := r.folder()
 			return exec.CommandContext(ctx, gateway, "-addr", "127.0.0.1:0", "-db", filepath.Join(folder, "tillroute.db")), err //nolint:gosec // it was built here.
 		})
-		if err := b.add(ctx, times, row{what: r.what}, b.few(15), 0, first, floor); err != nil {
+		if err := b.add(ctx, times, row{What: r.what}, b.few(15), 0, first, floor); err != nil {
 			return err
 		}
-		sizes.rows = append(sizes.rows, times.rows[len(times.rows)-1])
+		sizes.Rows = append(sizes.Rows, times.Rows[len(times.Rows)-1])
 	}
 
-	binaries := a.table(measure{"size of the binary", size, showBytes, true})
+	binaries := a.table(sizeOfBinary())
 	ways := []struct {
 		name  string
 		flags []string
@@ -85,11 +87,11 @@ func starting(ctx context.Context, b *bench, a *answer) error {
 			if err != nil {
 				return err
 			}
-			r := row{what: "the gateway, " + flags.name, ours: p.name, theirs: "without a database", comparison: comparison{[]sample{got}, []sample{memory}}}
+			r := row{What: "the gateway, " + flags.name, Ours: p.name, Theirs: "without a database", Comparison: comparison{[]sample{got}, []sample{memory}}}
 			if p.program == "hello" {
-				r.ours, r.theirs, r.comparison = "without a database", p.name, comparison{[]sample{memory}, []sample{got}}
+				r.Ours, r.Theirs, r.Comparison = "without a database", p.name, comparison{[]sample{memory}, []sample{got}}
 			}
-			binaries.rows = append(binaries.rows, r)
+			binaries.Rows = append(binaries.Rows, r)
 		}
 	}
 	a.note("A binary's size is not measured in rounds: it is what the compiler made.")
