@@ -14,11 +14,13 @@ import (
 // Charge is a bill that the point of sale closed. Nothing in it is certain to be there: a text that is missing or null is empty,
 // a time zero, and a number not Valid. IDs are texts, because the vendor writes some of them now as numbers, now as texts.
 //
-// Don't expect sums to add up: they don't in the vendor's own examples. See [Charge.Totals].
+// Amounts are in units of the business's currency, which the vendor doesn't name. Don't expect sums to add up: they don't in the
+// vendor's own examples. See [Charge.Totals].
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 type Charge struct { //nolint:recvcheck // UnmarshalJSON alone changes it.
-	// Key is the idempotency key, from the header of the request: the same in all deliveries of one charge.
+	// Key is the idempotency key, from the header of the request: the same in all deliveries of one charge. [ParseCharge] leaves
+	// it empty.
 	Key string
 
 	// Name is the bill's, such as "Table 5".
@@ -79,7 +81,7 @@ type Transaction struct {
 	UnitAmount decimal.NullDecimal
 	// Quantity is negative for what is taken back.
 	Quantity decimal.NullDecimal
-	// Amount is the line's. One page of the vendor says without tax, another with: go by TaxIncluded of the line or of its
+	// Amount is the line's: UnitAmount times Quantity, in the vendor's examples. One page of the vendor says without tax, another with: go by TaxIncluded of the line or of its
 	// TaxLines. Where taxes come on top, they were seen as lines of their own.
 	Amount             decimal.NullDecimal
 	Description        string
@@ -133,7 +135,7 @@ const (
 	Apportioned ServiceChargeType = "APPORTIONED"
 )
 
-// ServiceCharge is what the house adds for service.
+// ServiceCharge is what the house adds for service. It is zero if there is none, or the provider lacks [ServiceCharges].
 type ServiceCharge struct {
 	Amount decimal.NullDecimal
 	Type   ServiceChargeType
