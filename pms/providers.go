@@ -207,7 +207,7 @@ func (p *Provider) UnmarshalJSON(data []byte) error {
 // RevenueCentersService reads the configurations of the point of sale. It needs the scope propertymanagement.
 type RevenueCentersService struct{ c *core }
 
-// RevenueCenter is a configuration of the point of sale: a bar, a terrace.
+// RevenueCenter is a configuration of the point of sale: a bar, a terrace. Its ID is RevenueCenterID of a [Charge].
 type RevenueCenter struct {
 	ID   int64
 	Name string
