@@ -475,7 +475,7 @@ func (s TransactionsService) Request(ctx context.Context, key string, who Addres
 }
 
 // CancelRequest takes back that a user was asked to pay. If the error matches [tillroute.ErrOutcomeUnknown], also one of
-// kind Conflict or NotFound, an earlier attempt may have done it.
+// kind Conflict or NotFound, an earlier attempt may have done it: get the transaction and see whether it was paid.
 //
 // API reference: DELETE /rest/v1/transaction-request/{id}, https://developers.paysera.com/en/wallet/payment/requests
 func (s TransactionsService) CancelRequest(ctx context.Context, id int64, opts ...tillroute.CallOption) error {

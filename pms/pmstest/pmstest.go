@@ -35,7 +35,7 @@ type Charge struct {
 }
 
 // NewCharge returns a bill of 11.00 that was charged to the reservation 001, with a tip of 1.00, from the business "hotel" (see
-// [github.com/tillroute/tillroute/pms.Key]). Each one has a key and a name of its own.
+// [pms.Key]). Each one has a key and a name of its own.
 func NewCharge(apiKey tillroute.Secret) *Charge {
 	number := random()[:8]
 	line := func(price, sku, what string) map[string]any {
