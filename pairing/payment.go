@@ -109,7 +109,7 @@ func (p Payment) Outcome() tillroute.Outcome { return p.Result.Outcome }
 type Handle struct {
 	// TransactionID is the name that the terminal's side gave the payment. It is no secret. Cut after 200 bytes.
 	TransactionID string
-	// Token is what the driver needs to follow the payment, such as a polling URL. It is a secret.
+	// Token is what the driver needs to follow the payment, such as a polling URL. It is a secret, and kept whole.
 	Token tillroute.Secret
 	// Serial is the terminal that took the payment, if its side says so and names another than the pairing does. The
 	// register is then paired with that one, and what it has queued moves there. Cut after 200 bytes.

@@ -35,8 +35,8 @@ const (
 // A client that represents a merchant has ClientID and ClientSecret, or a Certificate. One that represents a user has OAuth,
 // Tokens and Account, and signs with the user's access token.
 type Config struct {
-	// ClientID and ClientSecret are the merchant's credentials: printable ASCII characters without double quotes and
-	// backslashes in the former.
+	// ClientID and ClientSecret are the merchant's credentials. The ID has printable ASCII characters, without double quotes
+	// and backslashes.
 	ClientID     string
 	ClientSecret tillroute.Secret
 	// Certificate has TLS prove who the client is, instead of a MAC. The parameters then go in headers. HTTP.Transport is then

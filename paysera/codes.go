@@ -21,8 +21,8 @@ import (
 type SpotCode struct {
 	// LocationID is above zero.
 	LocationID int64
-	// Identifier names the spot within the location: 1 to 200 bytes. Capital letters, digits and spaces make the smallest QR codes. It is
-	// case-sensitive, as far as anybody knows.
+	// Identifier names the spot within the location: 1 to 200 bytes. Capital letters, digits and spaces make the smallest QR
+	// codes. It is case-sensitive, as far as anybody knows.
 	Identifier string
 }
 

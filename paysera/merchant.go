@@ -145,7 +145,8 @@ func NewMerchant(c MerchantConfig) (*Merchant, error) {
 }
 
 // Run works until ctx ends, and returns ctx's error. It takes up what an earlier one left behind. One call runs at a time, and
-// another is an error of kind Invalid. What goes wrong is logged, and tried again in the next round, after a pause that grows to a minute.
+// another is an error of kind Invalid. What goes wrong is logged, and tried again in the next round, after a pause that grows to a
+// minute, or as long as the server asks for, up to an hour.
 func (m *Merchant) Run(ctx context.Context) error {
 	if m.client == nil {
 		return tillroute.Invalid(System, "Merchant.Run", "this merchant was not made by NewMerchant")

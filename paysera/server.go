@@ -13,8 +13,8 @@ import (
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
-// ServerTime returns what time it is at the server, in UTC, to the second, or the zero time if the answer doesn't say. Calls that are refused because of the clock ask for it by
-// themselves, once, and are signed with the server's time from then on.
+// ServerTime returns what time it is at the server, in UTC, to the second, or the zero time if the answer doesn't say. Calls that are
+// refused because of the clock ask for it by themselves, once, and are signed with the server's time from then on.
 //
 // API reference: GET /rest/v1/server, https://developers.paysera.com/guides/wallet/authentication
 func (c *Client) ServerTime(ctx context.Context, opts ...tillroute.CallOption) (time.Time, error) {

@@ -382,8 +382,8 @@ func (s TransactionsService) Confirm(ctx context.Context, key string, prices map
 }
 
 // Revoke ends a transaction that isn't confirmed, and gives back what is reserved. One that has ended already, or is confirmed,
-// is an error of kind Conflict, as far as that is documented: get it and see. If the error
-// matches [tillroute.ErrOutcomeUnknown], also one of kind Conflict, an earlier attempt may have revoked it: get it and see.
+// is an error of kind Conflict, as far as that is documented: get it and see. Do so too if the error matches
+// [tillroute.ErrOutcomeUnknown], also one of kind Conflict: an earlier attempt may have revoked it.
 //
 // API reference: DELETE /rest/v1/transaction/{key}, https://developers.paysera.com/api/wallet/revoke-transaction
 func (s TransactionsService) Revoke(ctx context.Context, key string, opts ...tillroute.CallOption) error {
