@@ -23,7 +23,8 @@ const (
 // Request asks for money to be moved on the terminal that its register is paired with.
 type Request struct {
 	// ID is the caller's idempotency key: 1 to 200 printable characters, unique in the store for ever. Submitting
-	// the same ID again never moves money again.
+	// the same ID again never moves money again. Make it of what is paid for, such as the sale's number and that of the
+	// attempt, and not at random: a till that has died and was started again must come to the same one.
 	ID string
 	// Register is where the money is asked for.
 	Register Register
