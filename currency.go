@@ -2,8 +2,8 @@ package tillroute
 
 import "strings"
 
-// The active currencies of ISO 4217 that have minor units, by how many decimals they have, and after the second
-// space of a line a few that were withdrawn but still stand in old sales and in vendors' examples.
+// The active currencies of ISO 4217 that have minor units, by how many decimals they have. The last line has a few that were
+// withdrawn but still stand in old sales and in vendors' examples.
 //
 // The list is the standard's own. The tables of golang.org/x/text/currency hold what is customary to show (CLDR),
 // which differs for twenty currencies: there the Colombian peso has no decimals, and amounts would be wrong by a
@@ -22,7 +22,8 @@ const (
 )
 
 // CurrencyDigits returns how many decimals the currency has: 2 for NZD, 0 for JPY, 3 for KWD. The code is that of
-// ISO 4217 in capital letters; any other is an error of [KindInvalid], never "2".
+// ISO 4217 in capital letters; any other is an error of [KindInvalid], never "2". Of the withdrawn ones it knows ANG,
+// BGN, CUC, EEK, HRK, LTL and LVL.
 func CurrencyDigits(code string) (int, error) {
 	digits, err := digitsOf(code)
 	return int(digits), err

@@ -15,8 +15,8 @@
 //
 // # Errors
 //
-// Every error that comes from this module is, or wraps, an [*Error]. Its [Kind] says what a program can do about
-// it, its text says what happened, to what, and what to do now:
+// Every error that comes from this module is, or wraps, an [*Error]; a method named Run alone returns the error of its context
+// as it is. Its [Kind] says what a program can do about it, its text says what happened, to what, and what to do now:
 //
 //	_, err := client.Registers.Get(ctx, id)
 //	switch {

@@ -105,7 +105,7 @@ func (k Kind) String() string {
 type Error struct {
 	// System is where it went wrong: "xseries", "smartconnect", "pairing", …
 	System string
-	// Operation is what was tried, such as "Registers.List".
+	// Operation is what was tried, such as "Registers.List", or empty.
 	Operation string
 	// Kind is what a program can do about it.
 	Kind Kind
@@ -116,9 +116,9 @@ type Error struct {
 	// Message says what happened, to what, and what to do. Where a remote system said it, it is verbatim: fit for
 	// operators, not for shoppers.
 	Message string
-	// RetryAfter is how long the system asked to wait, or 0.
+	// RetryAfter is how long the system asked to wait, or 0 if it didn't.
 	RetryAfter time.Duration
-	// Attempts is how many times the request was tried, or 0 if it never got so far.
+	// Attempts is how many times the request was tried, the first time included, or 0 if it never got so far.
 	Attempts int
 	// Outcome is [Failed] if the request provably had no effect, and [Unknown] if it may have had.
 	Outcome Outcome
@@ -185,7 +185,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// Format prints what [Error.Error] returns, whatever the verb, so that no verb shows a body.
+// Format prints what [Error.Error] returns, quoted for %q, whatever the verb, so that no verb shows a body.
 func (e *Error) Format(f fmt.State, verb rune) {
 	if verb == 'q' {
 		_, _ = io.WriteString(f, strconv.Quote(e.Error()))

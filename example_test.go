@@ -2,18 +2,22 @@ package tillroute_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/shopspring/decimal"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
 	"github.com/tillroute/tillroute/smartconnect"
 	"github.com/tillroute/tillroute/smartconnect/smartconnecttest"
+	"github.com/tillroute/tillroute/xseries"
 )
 
 // A register is paired with the terminal that shows a code, and takes a payment on it.
@@ -64,4 +68,86 @@ func simulatedTerminal() (baseURL, code, path string, clean func()) {
 		}
 		_ = os.RemoveAll(folder)
 	}
+}
+
+// A program asks an error what it can do about it. What may have taken effect is asked first, whatever the kind is.
+func ExampleError() {
+	err := fmt.Errorf("selling: %w", &tillroute.Error{
+		System: "acquirer", Operation: "Pay", Kind: tillroute.KindTimeout, Message: "no answer within 30s",
+	})
+	switch {
+	case errors.Is(err, tillroute.ErrOutcomeUnknown):
+		fmt.Println("look it up, and never send it again")
+	case errors.Is(err, tillroute.ErrBusy), errors.Is(err, tillroute.ErrRateLimited):
+		fmt.Println("wait, and try again")
+	}
+	if e, ok := errors.AsType[*tillroute.Error](err); ok {
+		fmt.Println(e.System, e.Kind, e.Outcome)
+	}
+	fmt.Println(err)
+	// Output:
+	// look it up, and never send it again
+	// acquirer timeout unknown
+	// selling: acquirer: Pay: timeout: no answer within 30s (it may have taken effect: look it up, do not repeat it)
+}
+
+func ExampleFormatAmount() {
+	amount := decimal.RequireFromString("12.5")
+	for _, currency := range []string{"NZD", "KWD", "JPY"} {
+		text, err := tillroute.FormatAmount(amount, currency)
+		fmt.Printf("%q %v\n", text, err)
+	}
+	// Output:
+	// "12.50" <nil>
+	// "12.500" <nil>
+	// "" invalid: amount 12.5 has more decimals than JPY has (0): round it
+}
+
+func ExampleToMinor() {
+	amount, err := tillroute.ParseAmount("12.50", "NZD")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(tillroute.ToMinor(amount, "NZD"))
+	fmt.Println(tillroute.FromMinor(1250, "NZD"))
+	// Output:
+	// 1250 <nil>
+	// 12.5 <nil>
+}
+
+func ExampleSecret() {
+	token := tillroute.Secret("an access token")
+	fmt.Printf("%v %q %+v\n", token, token, struct{ Token tillroute.Secret }{token})
+	fmt.Println(len(token.Reveal()))
+	// Output:
+	// [redacted] [redacted] {Token:[redacted]}
+	// 15
+}
+
+// roundTrip is a function as an [http.RoundTripper].
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Middleware counts the calls of a client by their names. The transport here stands in for a server.
+func ExampleMiddleware() {
+	count := func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			fmt.Println("calling", tillroute.Operation(r.Context()))
+			return next.RoundTrip(r)
+		})
+	}
+	client := must(xseries.New(xseries.Config{DomainPrefix: "acme", AccessToken: "a token", HTTP: tillroute.HTTPOptions{
+		Middleware: []tillroute.Middleware{count},
+		Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusNotFound}, nil
+		}),
+	}}))
+	var answer tillroute.Response
+	_, err := client.Registers.Get(context.Background(), "no-such-register", tillroute.WithResponse(&answer))
+	fmt.Println(errors.Is(err, tillroute.ErrNotFound), answer.Status, answer.Attempts)
+	// Output:
+	// calling xseries.Registers.Get
+	// true 404 1
 }

@@ -40,7 +40,8 @@ func FromMinor(minor int64, currency string) (decimal.Decimal, error) {
 }
 
 // FormatAmount returns amount with exactly as many decimals as the currency has: "12.50" for NZD, "12" for JPY. It
-// never rounds: an amount with more decimals is an error of [KindInvalid], as is an unknown currency.
+// never rounds: an amount with more decimals is an error of [KindInvalid], as are an unknown currency and an amount of more
+// than 40 digits.
 func FormatAmount(amount decimal.Decimal, currency string) (string, error) {
 	digits, err := digitsOf(currency)
 	if err != nil {
@@ -53,8 +54,8 @@ func FormatAmount(amount decimal.Decimal, currency string) (string, error) {
 }
 
 // ParseAmount reads an amount of the currency from plain decimal text: an optional minus sign, digits, and at most
-// as many decimals as the currency has, not counting trailing zeros. Exponents, "NaN", spaces, thousands separators
-// and everything else are errors of [KindInvalid].
+// as many decimals as the currency has, not counting trailing zeros. Exponents, "NaN", spaces, thousands separators,
+// texts of more than 40 characters and everything else are errors of [KindInvalid].
 func ParseAmount(text, currency string) (decimal.Decimal, error) {
 	digits, err := digitsOf(currency)
 	if err != nil {

@@ -48,8 +48,18 @@
 // # Errors
 //
 // Errors are [*tillroute.Error] values. The ones to tell apart are [ErrNotPaired], [ErrWrongCode], [ErrCodeExpired],
-// [ErrCodeUsed], [ErrTooManyTries], and above all tillroute.ErrOutcomeUnknown: the caller stopped waiting, or nobody
+// [ErrCodeUsed], [ErrTooManyTries], and above all [tillroute.ErrOutcomeUnknown]: the caller stopped waiting, or nobody
 // knows. The payment's ID is the handle with which to ask again.
+//
+// # Retries and idempotency
+//
+// Submitting the same [Request] again, under the same ID, never moves money again: it tells how the first one stands. So whoever
+// doesn't know whether a payment was accepted submits it once more.
+//
+// # Pagination
+//
+// [Router.Payments] and [Router.Pairings] return up to a limit. The next ones follow the last: its Seq is [Filter].After, and its
+// Register what Pairings begins after. In package pgstore the newest payments may become visible in another order: see there.
 //
 // # Testing
 //

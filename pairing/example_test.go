@@ -206,3 +206,36 @@ func ExampleRouter_Submit() {
 	// true approved <nil>
 	// true
 }
+
+// A report walks through all payments, a page at a time, and remembers how far it came.
+func ExampleRouter_Payments() {
+	router, till, stop := paired(&acquirer{})
+	defer stop()
+	ctx := context.Background()
+	for _, id := range []string{"sale-1005", "sale-1006", "sale-1007"} {
+		request := pairing.Request{ID: id, Register: till, Amount: decimal.NewFromInt(3), Currency: "EUR"}
+		if _, err := router.Pay(ctx, request); err != nil {
+			log.Print(err)
+			return
+		}
+	}
+	filter := pairing.Filter{Outcomes: []tillroute.Outcome{tillroute.Approved}}
+	for {
+		page, err := router.Payments(ctx, filter, 2)
+		if err != nil {
+			log.Print(err)
+			return
+		}
+		for _, p := range page {
+			fmt.Println(p.ID, p.Result.Amount, p.Currency)
+			filter.After = p.Seq
+		}
+		if len(page) == 0 {
+			return
+		}
+	}
+	// Output:
+	// sale-1005 3 EUR
+	// sale-1006 3 EUR
+	// sale-1007 3 EUR
+}

@@ -34,6 +34,7 @@ const (
 
 // Event is a step of a payment.
 type Event struct {
+	// Step is what was done or noticed.
 	Step Step
 	// Payment is the payment as far as this node knows it: what only the store sets, such as EndedAt, may be missing.
 	Payment Payment
@@ -43,6 +44,7 @@ type Event struct {
 
 // Backlog is how many payments of one terminal are in one state.
 type Backlog struct {
+	// Terminal is whose queue they are in, or were in until they were parked.
 	Terminal Terminal
 	// State is Queued, Sending, Sent or Parked.
 	State State

@@ -13,9 +13,12 @@ import (
 // Pair pairs a register with the terminal that shows a code, and returns the pairing. A register that is paired
 // already is paired anew, but only if this succeeds; a failed attempt changes nothing.
 //
-// With a Provider, the code is handed on to it; see [Pairer] and the provider's driver. Without one, the code is one
-// of [Router.IssueCode], and the errors are ErrWrongCode, ErrCodeExpired, ErrCodeUsed and, for an account that has
-// guessed wrong too often, ErrTooManyTries. A code may be typed in any case, with spaces and dashes.
+// With a Provider, the code is handed on to it, without spaces around it; see [Pairer] and the provider's driver. If the error's
+// outcome is Unknown, the provider may have made the link: pair again.
+//
+// Without one, the code is one of [Router.IssueCode], and the errors are ErrWrongCode, ErrCodeExpired, ErrCodeUsed and, for an
+// account that has guessed wrong too often, ErrTooManyTries. Such a code may be typed in any case, with spaces and dashes. If
+// the error's outcome is Unknown, see with [Router.Pairing] whether the register has its terminal: the code may be used up.
 func (r *Router) Pair(ctx context.Context, request PairRequest) (Pairing, error) {
 	const operation = "Pair"
 	if err := errors.Join(checkRegister(request.Register), checkName("the register's name", request.RegisterName)); err != nil {
@@ -95,8 +98,9 @@ func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairi
 	return p, nil
 }
 
-// PairTerminal pairs a register with a terminal that is known by its serial number, without a code. Whoever may
-// call it can send payments to any terminal: offer it to people who may do that alone.
+// PairTerminal pairs a register with a terminal that is known by its serial number, without a code. A register that is paired
+// already is paired anew; Version and PairedAt of p don't matter. Whoever may call it can send payments to any terminal: offer
+// it only to people who may do that.
 func (r *Router) PairTerminal(ctx context.Context, p Pairing) (Pairing, error) {
 	const operation = "PairTerminal"
 	if err := errors.Join(checkRegister(p.Register), checkText("the terminal's serial", p.Terminal.Serial),
@@ -109,8 +113,8 @@ func (r *Router) PairTerminal(ctx context.Context, p Pairing) (Pairing, error) {
 	return r.store.PutPairing(ctx, p, -1)
 }
 
-// Unpair ends the register's pairing. Payments that were accepted go on. ErrNotFound if it has none. It does not
-// end what a provider keeps on its own side.
+// Unpair ends the register's pairing. Payments that were accepted go on. ErrNotFound if it has none, Conflict if it was paired
+// anew in the meantime. It does not end what a provider keeps on its own side.
 func (r *Router) Unpair(ctx context.Context, register Register) error {
 	p, err := r.store.Pairing(ctx, register)
 	if err != nil {
@@ -124,8 +128,8 @@ func (r *Router) Pairing(ctx context.Context, register Register) (Pairing, error
 	return r.store.Pairing(ctx, register)
 }
 
-// Pairings returns up to limit pairings whose registers follow after, ordered by system, account and ID. The zero
-// Register begins at the beginning.
+// Pairings returns up to limit pairings whose registers follow after, ordered by system, account and ID, byte by byte. The zero
+// Register begins at the beginning. A limit that isn't positive gives none.
 func (r *Router) Pairings(ctx context.Context, after Register, limit int) ([]Pairing, error) {
 	return r.store.ListPairings(ctx, after, limit)
 }
@@ -137,7 +141,8 @@ const (
 )
 
 // IssueCode makes a new pairing code for a terminal to show: single use, valid for Config.CodeTTL. It ends the
-// terminal's earlier codes, so a terminal refreshes its code by asking for another. The name is for people.
+// terminal's earlier codes, so a terminal refreshes its code by asking for another. The name is for people: optional, up to
+// 200 characters. Invalid if no driver serves the terminal's provider.
 func (r *Router) IssueCode(ctx context.Context, t Terminal, name string) (Code, error) {
 	const operation = "IssueCode"
 	if err := errors.Join(checkText("the terminal's serial", t.Serial), checkName("the terminal's name", name)); err != nil {
@@ -185,7 +190,7 @@ func normalizeCode(text string) string {
 	return text
 }
 
-// String returns the code as a terminal shows it: "K7QX-2M9P".
+// String returns the code as a terminal shows it: "K7QX-2M9P". [Router.Pair] takes it with the dash and without.
 func (c Code) String() string {
 	if len(c.Text) != codeLength {
 		return c.Text

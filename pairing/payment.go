@@ -23,11 +23,12 @@ const (
 // Request asks for money to be moved on the terminal that its register is paired with.
 type Request struct {
 	// ID is the caller's idempotency key: 1 to 200 printable characters, unique in the store for ever. Submitting
-	// the same ID again never moves money again.
+	// the same ID again never moves money again. Make it of what is paid for, such as the sale's number and that of the
+	// attempt, and not at random: a till that has died and was started again must come to the same one.
 	ID string
 	// Register is where the money is asked for.
 	Register Register
-	// Kind is what to do. Defaults to [Purchase].
+	// Kind is what to do: up to 200 printable characters. Defaults to [Purchase].
 	Kind Kind
 	// Amount is in units of Currency, above zero for every kind, with no more decimals than the currency has.
 	Amount decimal.Decimal
@@ -35,12 +36,13 @@ type Request struct {
 	Currency string
 	// Reference is what people at the till know the sale by. Optional, up to 200 characters.
 	Reference string
-	// Data is handed to the driver as it is: what it needs beyond the rest. Optional, up to 64 KiB. It must not
-	// hold secrets.
+	// Data is handed to the driver as it is: what it needs beyond the rest. Optional, up to 64 KiB. It is kept in the
+	// clear: it must not hold secrets.
 	Data []byte
 }
 
-// Same reports whether two requests ask for the same thing. 8 and 8.00 are the same amount.
+// Same reports whether two requests ask for the same thing. 8 and 8.00 are the same amount. Kinds are compared as they are:
+// "" isn't [Purchase].
 func (r Request) Same(other Request) bool {
 	return r.ID == other.ID &&
 		r.Register == other.Register &&
@@ -75,28 +77,29 @@ func (s State) Open() bool { return s == Queued || s == Sending || s == Sent }
 type Payment struct {
 	Request
 
-	// Seq orders payments by when they were accepted.
+	// Seq orders payments by when they were accepted, from 1. There may be gaps.
 	Seq int64
 	// Terminal is where the payment goes: the one that the register was paired with when it was accepted.
 	Terminal Terminal
-	// Identity is the pairing's Identity at that time.
+	// Identity is the pairing's Identity at that time. It is a secret.
 	Identity tillroute.Secret
 	// State is how far it has come.
 	State State
-	// Note is the last thing the driver reported while it was under way, for people: "taking longer than usual".
+	// Note is the last thing that was said about it while it was open, for people, by the driver or by the router: "taking longer
+	// than usual", "the terminal is busy".
 	Note string
 	// Handle is what the driver needs to find the payment again. It is zero until State is Sent.
 	Handle Handle
 	// Result is how it ended. Its Outcome is Unknown until State is Done.
 	Result Result
-	// ResolvedBy is the person who decided the outcome of a parked payment, if one did.
+	// ResolvedBy is the person who decided the outcome of a parked payment, or empty.
 	ResolvedBy string
 	// Mark is what the register's side keeps about the payment, such as whether it was told how the payment ended.
 	// It is "" at first; [Router.Mark] sets it. The router does not read it. It must not hold secrets.
 	Mark string
 
 	// AcceptedAt, SentAt and EndedAt are in UTC, by the store's clock. SentAt is when the handle was written;
-	// EndedAt is when the payment was done or parked. Zero means not yet.
+	// EndedAt is when the payment was done or parked, and for one that a person resolved, when that was. Zero means not yet.
 	AcceptedAt, SentAt, EndedAt time.Time
 }
 
@@ -105,22 +108,25 @@ func (p Payment) Outcome() tillroute.Outcome { return p.Result.Outcome }
 
 // Handle is how a driver finds a payment again that it handed to a terminal.
 type Handle struct {
-	// TransactionID is the name that the terminal's side gave the payment. It is no secret.
+	// TransactionID is the name that the terminal's side gave the payment. It is no secret. Cut after 200 bytes.
 	TransactionID string
-	// Token is what the driver needs to follow the payment, such as a polling URL. It is a secret.
+	// Token is what the driver needs to follow the payment, such as a polling URL. It is a secret, and kept whole.
 	Token tillroute.Secret
-	// Serial is the terminal that took the payment, if its side says so and names another than the pairing does.
+	// Serial is the terminal that took the payment, if its side says so and names another than the pairing does. The
+	// register is then paired with that one, and what it has queued moves there. Cut after 200 bytes.
 	Serial string
 }
 
-// Result is how a payment ended, as the terminal's side told it.
+// Result is how a payment ended, as the terminal's side told it. The router keeps up to 200 bytes of a text, 64 KiB of
+// Receipt and 2000 bytes of Reason.
 type Result struct {
 	// Outcome is the end. Unknown parks the payment for a person.
 	Outcome tillroute.Outcome
-	// Amount is what was charged or refunded in all, surcharge and tip included. It may differ from what was asked
-	// for: what the card's side says is the truth.
+	// Amount is what was charged or refunded in all, surcharge and tip included, in units of the payment's currency. It may
+	// differ from what was asked for: what the card's side says is the truth. Where an approved result has none above zero, it
+	// becomes what was asked for.
 	Amount decimal.Decimal
-	// Surcharge and Tip are the parts of Amount that were added at the terminal.
+	// Surcharge and Tip are the parts of Amount that were added at the terminal, or zero.
 	Surcharge, Tip decimal.Decimal
 	// TransactionID is the name that the terminal's side gave the payment.
 	TransactionID string
@@ -135,16 +141,18 @@ type Result struct {
 
 // Resolution is what a person found out about a parked payment.
 type Resolution struct {
-	// Outcome is Approved, Declined, Cancelled or Failed.
+	// Outcome is Approved, Declined, Cancelled or Failed. Required.
 	Outcome tillroute.Outcome
-	// Amount is what was charged. Defaults to the amount asked for if Outcome is Approved.
+	// Amount is what was charged, if Outcome is Approved, and zero otherwise. Defaults to the amount asked for; not negative,
+	// with no more decimals than the payment's currency has.
 	Amount decimal.Decimal
-	// TransactionID is the terminal's name for the payment, if it was found. Defaults to what is already known.
+	// TransactionID is the terminal's name for the payment, if it was found, up to 200 characters. Defaults to what is
+	// already known.
 	TransactionID string
-	// By names the person. It is required.
+	// By names the person, in up to 200 characters. Required.
 	By string
-	// Reason says how they know. It is required. It is kept beside the reason that the payment was parked for, see
-	// [Resolution.Result].
+	// Reason says how they know, in up to 200 characters. Required. It is kept beside the reason that the payment was parked
+	// for, see [Resolution.Result].
 	Reason string
 }
 

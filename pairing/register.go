@@ -6,7 +6,7 @@ import (
 	"github.com/tillroute/tillroute"
 )
 
-// Register is a place that goods are sold from, as its point-of-sale system knows it.
+// Register is a place that goods are sold from, as its point-of-sale system knows it. Each part is 1 to 200 printable characters.
 type Register struct {
 	// System is the point-of-sale system: "xseries", "kseries", "paysera", …
 	System string
@@ -22,9 +22,9 @@ func (r Register) String() string { return r.System + "/" + r.Account + "/" + r.
 
 // Terminal is a device that accepts payments.
 type Terminal struct {
-	// Provider names the driver that moves money on it.
+	// Provider names the driver that moves money on it: its key in [Config].Drivers.
 	Provider string
-	// Serial is the provider's identifier for it.
+	// Serial is the provider's identifier for it: 1 to 200 printable characters.
 	Serial string
 }
 
@@ -34,6 +34,7 @@ func (t Terminal) String() string { return t.Provider + "/" + t.Serial }
 // Pairing says which terminal a register's payments go to. A register has at most one; a terminal may serve many
 // registers.
 type Pairing struct {
+	// Register and Terminal are what is paired with what. Required.
 	Register Register
 	Terminal Terminal
 	// RegisterName and TerminalName are for people. Optional, up to 200 characters.
@@ -41,9 +42,9 @@ type Pairing struct {
 	// Identity is the name under which the terminal's provider knows the register, where it has such a thing. Who
 	// knows it may be able to start payments: it is a secret.
 	Identity tillroute.Secret
-	// Version counts the changes of this pairing, from 1.
+	// Version counts the changes of this register's pairings, from 1. The store sets it.
 	Version int64
-	// PairedAt is when it was made or last replaced, in UTC, by the store's clock.
+	// PairedAt is when it was made or last replaced, in UTC, by the store's clock. The store sets it.
 	PairedAt time.Time
 }
 
@@ -53,7 +54,7 @@ type Code struct {
 	Text string
 	// Terminal is the one that shows it.
 	Terminal Terminal
-	// TerminalName is for people. Optional.
+	// TerminalName is for people. Optional, up to 200 characters.
 	TerminalName string
 	// ExpiresAt is when it stops working, in UTC, by the store's clock.
 	ExpiresAt time.Time

@@ -25,7 +25,7 @@ type Config struct {
 	// and close the store then.
 	Store Store
 	// Drivers move the money, by the Provider of the terminals that they serve. Required. Every node on one store
-	// needs the same providers.
+	// needs the same providers: a payment whose provider no running node serves waits.
 	Drivers map[string]Driver
 	// Owner names this node among those that share the store, for people. Defaults to a random name. In the store
 	// each router is told from all others, of the same name too.
@@ -34,17 +34,19 @@ type Config struct {
 	// or this one when it is started again, takes over when the lease has ended. Defaults to 15 s; at least 200 ms.
 	Lease time.Duration
 	// PollInterval is how often the store is asked for work that other nodes accepted or left behind, and for
-	// outcomes that they learned. Defaults to 1 s.
+	// outcomes that they learned. Defaults to 1 s; at least 1 ms.
 	PollInterval time.Duration
 	// BusyDelay is how long a payment waits before it is tried again at a terminal that said it is busy, unless
-	// the terminal's side asked for longer, up to a minute. Defaults to 2 s.
+	// the terminal's side asked for longer, up to a minute. Defaults to 2 s; at least 1 ms.
 	BusyDelay time.Duration
-	// StartTimeout bounds what a driver's Start may take; what it has not said by then is unknown. Defaults to 1 min.
-	// It may be longer than Lease, which is renewed meanwhile.
+	// StartTimeout bounds what a driver's Start may take; what it has not said by then is unknown. Defaults to 1 min;
+	// at least 1 s. It may be longer than Lease, which is renewed meanwhile.
 	StartTimeout time.Duration
-	// CodeTTL is how long a pairing code that we issue is valid. Defaults to 5 min.
+	// CodeTTL is how long a pairing code that we issue is valid. Defaults to 5 min; at least 1 s.
 	CodeTTL time.Duration
-	// CodeTries is how many wrong pairing codes an account may type within CodeWindow. Defaults to 10 in 10 min.
+	// CodeTries is how many wrong pairing codes of ours an account (System and Account of its registers) may type within
+	// CodeWindow, counted from the first; expired and used ones are wrong, too. Defaults to 10 in 10 min; CodeWindow is at
+	// least 1 s.
 	CodeTries  int
 	CodeWindow time.Duration
 	// Logger gets what an operator needs to know. Messages are fixed texts; what they are about is under the keys payment,
@@ -76,7 +78,8 @@ type Router struct {
 	start func(Terminal)
 }
 
-// New checks the configuration and returns a router. It touches neither the store nor a terminal.
+// New checks the configuration and returns a router. It touches neither the store nor a terminal. Its error, of kind Invalid,
+// names every field that is wrong.
 func New(c Config) (*Router, error) {
 	var problems []string
 	if c.Store == nil {
@@ -150,8 +153,9 @@ func isNil(d Driver) bool {
 // first one's present state.
 //
 // ErrNotPaired is a register without a terminal; a Conflict is an ID that was used for another request; Invalid is
-// a request that names no possible payment. If the error's outcome is Unknown, the payment may have been accepted:
-// submit the same request again to learn.
+// a request that names no possible payment, or a terminal whose provider has no driver here: then the payment was withdrawn,
+// and its ID is used up. If the error's outcome is Unknown, the payment may have been accepted: submit the same request
+// again to learn.
 func (r *Router) Submit(ctx context.Context, request Request) (Payment, error) {
 	const operation = "Submit"
 	if request.Kind == "" {
@@ -183,7 +187,9 @@ func (r *Router) Submit(ctx context.Context, request Request) (Payment, error) {
 	return p, nil
 }
 
-// Pay submits a payment and waits for its outcome. It returns as [Router.Wait] does.
+// Pay submits a payment and waits for its outcome. It returns as [Router.Submit] does if the payment was not accepted, and as
+// [Router.Wait] does if it was. An error that matches tillroute.ErrOutcomeUnknown may be of either: call Pay again with the same
+// request, which never moves money twice.
 func (r *Router) Pay(ctx context.Context, request Request) (Payment, error) {
 	p, err := r.Submit(ctx, request)
 	if err != nil {
@@ -237,8 +243,9 @@ func (r *Router) Payment(ctx context.Context, id string) (Payment, error) {
 
 // Withdraw stops a payment. One that is still queued ends as Cancelled and is returned; provably it was never sent.
 // One that was handed over is stopped only if its driver can ask its terminal: then the payment is returned as it
-// stands, and Wait tells whether it was stopped in time. If the driver can't, the error is a Conflict: it can be
-// cancelled at the terminal alone.
+// stands, and Wait tells whether it was stopped in time; the error is the driver's. If the driver can't, the error is a
+// Conflict: it can be cancelled at the terminal alone. So is the error for one that is over. ErrNotFound if there is no such
+// payment. Withdrawing once more what was withdrawn returns it. The reason is for people; up to 200 bytes of it are kept.
 func (r *Router) Withdraw(ctx context.Context, id, reason string) (Payment, error) {
 	var p, now Payment
 	var err, readErr error
@@ -277,8 +284,9 @@ func (r *Router) Withdraw(ctx context.Context, id, reason string) (Payment, erro
 	return p, canceller.Cancel(ctx, p)
 }
 
-// Resolve ends a payment whose outcome was unknown, as a person found it out. Conflict if the payment is not
-// waiting for a person.
+// Resolve ends a payment whose outcome was unknown, as a person found it out. It can't be undone. Invalid if the resolution
+// says nothing that can be, ErrNotFound if there is no such payment, Conflict if it is not waiting for a person. If the error's
+// outcome is Unknown, look at the payment before resolving it again.
 func (r *Router) Resolve(ctx context.Context, id string, resolution Resolution) (Payment, error) {
 	switch {
 	case resolution.Outcome == tillroute.Unknown || resolution.Outcome > tillroute.Failed:
@@ -303,7 +311,8 @@ func (r *Router) Resolve(ctx context.Context, id string, resolution Resolution) 
 	return p, nil
 }
 
-// Payments returns up to limit payments that match the filter, in the order in which they were accepted.
+// Payments returns up to limit payments that match the filter, in the order of Seq. Those that follow the last one match the
+// filter with its Seq as After. A limit that isn't positive gives none.
 func (r *Router) Payments(ctx context.Context, f Filter, limit int) ([]Payment, error) {
 	return r.store.ListPayments(ctx, f, limit)
 }

@@ -78,7 +78,7 @@ type Codes interface {
 type Tries struct {
 	// Key is who is guessing.
 	Key string
-	// Max wrong tries are allowed within Window, counted from the first.
+	// Max wrong tries are allowed within Window, which begins with the first.
 	Max    int
 	Window time.Duration
 }
@@ -154,10 +154,12 @@ type Payments interface {
 	MarkPayment(ctx context.Context, id, from, to string) (Payment, error)
 }
 
-// Filter says which payments to list. Zero fields match everything; a Terminal or Register matches as a whole.
+// Filter says which payments to list. Zero fields and empty lists match everything; a payment has to match all fields, and one
+// element of each list. A Terminal or Register matches as a whole.
 type Filter struct {
-	// After is the Seq that the first payment follows.
-	After  int64
+	// After leaves out the payments up to that Seq.
+	After int64
+	// States are what Payment.State may be.
 	States []State
 	// Outcomes are those of Payment.Outcome: Unknown also matches what is not done yet.
 	Outcomes []tillroute.Outcome
@@ -194,14 +196,17 @@ type Deliveries interface {
 	FailDelivery(ctx context.Context, d Delivery) error
 
 	// PurgeDeliveries forgets the deliveries that were finished, or abandoned, more than age ago, and returns how
-	// many. Senders repeat deliveries for days: keep at least 30. If it fails, some may have been forgotten already.
+	// many. Senders repeat deliveries for days: keep them for 30 at least. If it fails, some may have been forgotten
+	// already. [Router.Run] calls it.
 	PurgeDeliveries(ctx context.Context, age time.Duration) (int, error)
 }
 
 // Delivery is one webhook.
 type Delivery struct {
+	// Source names the receiver, and Key the delivery within it.
 	Source, Key string
-	Hash        []byte
+	// Hash is that of the content, as the receiver makes it.
+	Hash []byte
 	// Fence tells this attempt to handle it from all others.
 	Fence int64
 	// Answered says that it was handled before, and Answer what was answered.
@@ -229,16 +234,19 @@ type Tokens interface {
 	ClaimRefresh(ctx context.Context, system, account, owner string, lease time.Duration) (Grant, error)
 }
 
-// Grant is what a merchant's consent gave us.
+// Grant is what the consent of a merchant, or of a user, gave us.
 type Grant struct {
-	System, Account           string
+	// System is whose tokens they are, such as "xseries", and Account is the name that our side gives to who consented.
+	System, Account string
+	// AccessToken is what calls are made with, and RefreshToken what it is renewed with, or empty.
 	AccessToken, RefreshToken tillroute.Secret
-	TokenType, Scope          string
+	// TokenType and Scope are as the system said, or else as was asked for. Scopes are separated by spaces.
+	TokenType, Scope string
 	// Expiry is when the access token ends, in UTC. Zero means that nobody said.
 	Expiry time.Time
 	// Extra is what else the system's client keeps with the tokens, such as a signing key.
 	Extra tillroute.Secret
-	// Version counts the changes of the grant, from 1.
+	// Version counts the changes of the grant, from 1. The store sets it.
 	Version int64
 }
 

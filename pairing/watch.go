@@ -10,14 +10,14 @@ import (
 // Progress is a payment on its way, as people see it.
 type Progress struct {
 	Payment Payment
-	// Ahead is how many payments stand before it in its terminal's queue.
+	// Ahead is how many payments stand before it in its terminal's queue: 0 for one that is no longer Queued.
 	Ahead int
 }
 
 // Watch follows a payment: it yields how it stands now, again after every change, and last how it ended, when its
 // State is Done or Parked. Then the loop ends. Any number may watch one payment, on any node; a slow one misses
-// what lies between, never the end. ErrNotFound if there is no such payment; when ctx ends, its error is yielded,
-// and the payment goes on. The first error ends the loop.
+// what lies between, never the end. ErrNotFound if there is no such payment; when ctx ends, an error that
+// matches its own is yielded, and the payment goes on. The first error ends the loop. Leaving the loop early stops nothing else.
 func (r *Router) Watch(ctx context.Context, id string) iter.Seq2[Progress, error] {
 	return func(yield func(Progress, error) bool) {
 		now, err := r.progress(ctx, id)

@@ -15,12 +15,13 @@ import (
 )
 
 // Run works on the payments of the store until ctx ends, and returns ctx's error. It takes up what an earlier
-// process left behind as soon as its lease has ended. One call runs at a time; any number of nodes may run on one
-// store.
+// process left behind as soon as its lease has ended. One call runs at a time, another is Invalid; when it has returned, Run
+// may be called again. Any number of nodes may run on one store. A store in trouble doesn't end it: what fails is logged and
+// tried again. At the beginning and once an hour it forgets the [Deliveries] of the store that are older than 30 days.
 //
 // When ctx ends, nothing new is sent. A payment that is being handed to a terminal at that moment is handed over to
-// the end and its handle written down, so Run may take as long as a driver's Start; payments that are being followed
-// are left as they are, for the next Run.
+// the end and its handle written down, so Run may take as long as a driver's Start, and a Lease more if the store is in
+// trouble; payments that are being followed are left as they are, for the next Run.
 func (r *Router) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()

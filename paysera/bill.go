@@ -9,7 +9,8 @@ import (
 )
 
 // Bill is what guests are to pay at a spot, and how far that has come. The till makes it and keeps it; the [Merchant] writes
-// its progress into it, by Save of the [Till].
+// its progress into it, by Save of the [Till]. A bill in which something that is required is missing, or can't be, ends as
+// [BillUnpaid].
 type Bill struct {
 	// Reference is the till's name for the bill: 1 to 200 characters, never used for another. Required. A bill isn't
 	// changed: withdraw it and make another.
@@ -18,11 +19,12 @@ type Bill struct {
 	SpotID int64
 	// Description is what the guests see. Required.
 	Description string
-	// Amount is in units of Currency, above zero. Required.
+	// Amount is in units of Currency, above zero, with no more decimals than the currency has. Required.
 	Amount decimal.Decimal
 	// Currency is the ISO 4217 code, in capital letters. Required.
 	Currency string
-	// Withdrawn says that the bill is no longer to be paid here. It may have been paid all the same: see Status.
+	// Withdrawn says that the bill is no longer to be paid here. [Merchant.Withdraw] sets it. It may have been paid all the
+	// same: see Status.
 	Withdrawn bool
 
 	// The fields below are the Merchant's.
@@ -32,14 +34,18 @@ type Bill struct {
 	// Ordered says that the guests have the bill before them, and OrderID is its order's ID, if that is known.
 	Ordered bool
 	OrderID int64
-	// Charge is what was decided to take of the reserved money, or zero. It never changes once it was saved.
+	// Charge is what was decided to take of the reserved money, in units of Currency, or zero. It never changes once it was
+	// saved.
 	Charge decimal.Decimal
-	// Status is how the bill ended, or empty, and Paid is what was paid.
+	// Status is how the bill ended, or empty, and Paid is what was paid, in units of Currency.
 	Status BillStatus
 	Paid   decimal.Decimal
 	// Problem is why a bill ended that was not paid. It is written for people.
 	Problem string
 }
+
+// maxReference is the longest name that a till may give a bill.
+const maxReference = 200
 
 // BillStatus says how a bill ended. It is empty until then.
 type BillStatus string

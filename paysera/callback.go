@@ -26,7 +26,7 @@ import (
 	"github.com/tillroute/tillroute/pairing"
 )
 
-// ErrSignature is a callback that the vendor did not sign: not the vendor's, or altered.
+// ErrSignature is a callback that the vendor did not sign, or that was altered since.
 var ErrSignature = errors.New("the signature is not the vendor's")
 
 // Event is what the vendor calls back with.
@@ -39,12 +39,12 @@ type Event struct {
 	// Transaction is there if Object is transaction. It is as it was when the callback was made: callbacks may be late, and
 	// overtake each other. Get the transaction before acting.
 	Transaction *Transaction
-	// Data is the object, as it came.
+	// Data is the object, as it came, or nil.
 	Data json.RawMessage
 }
 
 // VerifyCallback checks the signature of a callback: event and sign are the values of the form's fields of these names. An error
-// that matches [ErrSignature] is of kind Unauthorized.
+// that matches [ErrSignature] is of kind Unauthorized; a key that is missing, or has less than 2048 bits, is Invalid.
 //
 // API reference: https://developers.paysera.com/en/wallet/payment/callbacks
 func VerifyCallback(key *rsa.PublicKey, event, sign string) error {
@@ -68,7 +68,10 @@ func VerifyCallback(key *rsa.PublicKey, event, sign string) error {
 	return nil
 }
 
-// ParseEvent reads the event of a callback whose signature is good.
+// ParseEvent reads the event of a callback whose signature is good: check it first, with [VerifyCallback]. What can't be read is an
+// error of kind Invalid; types and objects that are new are kept.
+//
+// API reference: https://developers.paysera.com/en/wallet/payment/callbacks
 func ParseEvent(event string) (Event, error) {
 	fields, err := wire.Object([]byte(event))
 	if err != nil {
@@ -88,9 +91,11 @@ func ParseEvent(event string) (Event, error) {
 // CallbackConfig configures the handler that [NewCallbackHandler] returns.
 type CallbackConfig struct {
 	// Key returns the vendor's public key: PublicKey of a [Client] does. Required. It is asked once, and again when a
-	// signature doesn't match, once a minute at most.
+	// signature doesn't match, once a minute at most, or when it has failed, after 5 s at the earliest. Its context ends after
+	// Timeout.
 	Key func(context.Context) (*rsa.PublicKey, error)
-	// Deliveries remembers what was handled. Required. Purge it from time to time, of what is older than 30 days.
+	// Deliveries remembers what was handled. Required. Purge it from time to time, of what is older than 30 days; a
+	// [pairing.Router] that runs on the same store does so.
 	Deliveries pairing.Deliveries
 	// Source names this handler among those that share Deliveries. Defaults to [System].
 	Source string
@@ -99,7 +104,7 @@ type CallbackConfig struct {
 	Handle func(context.Context, Event) error
 	// Timeout bounds Handle. Defaults to 5 s.
 	Timeout time.Duration
-	// MaxBody is the largest body in bytes that is read. Defaults to 1 MiB.
+	// MaxBody is the largest body in bytes that is read; what is larger is answered 400. Defaults to 1 MiB.
 	MaxBody int64
 	// Logger gets a record at warn level for what was not handled, without what was posted. Defaults to silence.
 	Logger *slog.Logger

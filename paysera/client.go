@@ -35,12 +35,15 @@ const (
 // A client that represents a merchant has ClientID and ClientSecret, or a Certificate. One that represents a user has OAuth,
 // Tokens and Account, and signs with the user's access token.
 type Config struct {
-	// ClientID and ClientSecret are the merchant's credentials.
+	// ClientID and ClientSecret are the merchant's credentials. The ID has printable ASCII characters, without double quotes
+	// and backslashes.
 	ClientID     string
 	ClientSecret tillroute.Secret
-	// Certificate has TLS prove who the client is, instead of a MAC. The parameters then go in headers.
+	// Certificate has TLS prove who the client is, instead of a MAC. The parameters then go in headers. HTTP.Transport is then
+	// nil or a [*http.Transport], of which the client makes a copy.
 	Certificate *tls.Certificate
-	// OAuth is the application that the user has given their consent to.
+	// OAuth is the application that the user has given their consent to. Its BaseURL and its HTTP.Transport default to those
+	// of the client.
 	OAuth OAuth
 	// Tokens is where the user's grant is kept, under the system [System] and the account Account.
 	Tokens  pairing.Tokens
@@ -249,8 +252,8 @@ func (c *Config) problems() []string {
 	return problems
 }
 
-// With returns a client that acts in the name that p says, beyond what this one does: fields that are set go before those of
-// Config.Parameters. Everything else the two share.
+// With returns a client that acts in the name that p says: fields that are set there replace those of this client, and the others
+// stay. Everything else the two share. Parameters that can't be sent are an error of kind Invalid.
 func (c *Client) With(p Parameters) (*Client, error) {
 	if c == nil || c.c == nil {
 		return nil, tillroute.Invalid(System, "With", "this client was not made by New")
@@ -267,13 +270,13 @@ func (c *Client) With(p Parameters) (*Client, error) {
 // WithFields has the server leave out and include parts of its answer: names with dots for what is nested, and "*" for
 // what it sends without being asked. WithFields("*", "orders.transaction") includes the transactions of a spot's orders.
 //
-// Spots are known to take it when they are got by their ID and at check-in, transactions when they are got. Without "*", what
-// isn't named is zero.
+// It is known to work with [SpotsService.Get], [SpotsService.CheckIn] and [TransactionsService.Get]. Without "*", what isn't named
+// is zero, and what has no ID or key because of that is an error of kind Decode.
 func WithFields(names ...string) tillroute.CallOption {
 	return tillroute.WithQuery("fields", strings.Join(names, ","))
 }
 
-// RegisterKey returns the name under which the routing core knows a spot.
+// RegisterKey returns the name under which the routing core knows a spot: its location's ID is the account.
 func RegisterKey(locationID int64, identifier string) pairing.Register {
 	return pairing.Register{System: System, Account: strconv.FormatInt(locationID, 10), ID: identifier}
 }

@@ -21,8 +21,8 @@ import (
 type SpotCode struct {
 	// LocationID is above zero.
 	LocationID int64
-	// Identifier names the spot within the location. Capital letters, digits and spaces make the smallest QR codes. It is
-	// case-sensitive, as far as anybody knows.
+	// Identifier names the spot within the location: 1 to 200 bytes. Capital letters, digits and spaces make the smallest QR
+	// codes. It is case-sensitive, as far as anybody knows.
 	Identifier string
 }
 
@@ -42,7 +42,8 @@ func (c SpotCode) String() string {
 // Register returns the name under which the routing core knows the spot.
 func (c SpotCode) Register() pairing.Register { return RegisterKey(c.LocationID, c.Identifier) }
 
-// NewSpotCode returns the code of a spot. An identifier is 1 to 200 characters of text, without control characters.
+// NewSpotCode returns the code of a spot. A location ID that isn't above zero, and an identifier that isn't 1 to 200 bytes of UTF-8
+// without control characters, are errors of kind Invalid.
 //
 // API reference: https://developers.paysera.com/en/wallet/app/pos
 func NewSpotCode(locationID int64, identifier string) (SpotCode, error) {
@@ -58,15 +59,15 @@ func (c SpotCode) problem() string {
 	case c.LocationID <= 0:
 		return "the location ID must be above zero"
 	case c.Identifier == "" || len(c.Identifier) > maxIdentifier:
-		return fmt.Sprintf("the identifier must have 1 to %d characters", maxIdentifier)
+		return fmt.Sprintf("the identifier must have 1 to %d bytes", maxIdentifier)
 	case !utf8.ValidString(c.Identifier) || strings.ContainsFunc(c.Identifier, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return "the identifier has characters that a code can't have"
 	}
 	return ""
 }
 
-// ParseSpotCode reads the code of a spot, also from an address of the vendor's application (https://paysera.com/app?qr=…). Codes
-// can be made by anybody: that one can be read says nothing about the spot.
+// ParseSpotCode reads the code of a spot, also from an address of the vendor's application (https://paysera.com/app?qr=…). What isn't
+// the code of a spot is an error of kind Invalid. Codes can be made by anybody: that one can be read says nothing about the spot.
 //
 // API reference: https://developers.paysera.com/en/wallet/app/qr-info
 func ParseSpotCode(text string) (SpotCode, error) {
@@ -116,7 +117,8 @@ const (
 
 // CodeInfo is what a code stands for. Which fields are set depends on Type.
 type CodeInfo struct {
-	Type           CodeType
+	Type CodeType
+	// TransactionKey is set for CodeTransaction, SpotID for CodeSpot, and Prefill for CodePrefill.
 	TransactionKey string
 	SpotID         int64
 	Prefill        *Prefill
@@ -126,9 +128,10 @@ type CodeInfo struct {
 
 // Prefill is a transfer that somebody asks for.
 type Prefill struct {
+	// These say who is to get the money, as far as the code does: 0 and empty are not said.
 	WalletID, UserID                         int64
 	AccountNumber, DisplayName, Phone, Email string
-	// Price is zero if the payer is to say.
+	// Price is in units of Currency, and zero if the payer is to say.
 	Price                 decimal.Decimal
 	Currency, Description string
 }

@@ -30,10 +30,12 @@
 // # Retries and idempotency
 //
 // Reads are repeated after lost answers, on 429, and on errors that pass. So are check-in, check-out, closing a spot, removing an
-// order, giving it another transaction, and revoking. What makes something, or moves money, is sent once: the API has no key that tells a
-// repetition from a second request. If such an answer is lost, the error matches [tillroute.ErrOutcomeUnknown], and each method
-// says where to look. A transaction can be paid once, whatever happens to the orders that have its key: make it first, write its
-// key down, and then make the order. Redirects are refused.
+// order, giving it another transaction that was made before, revoking, and taking back a payment or that somebody was asked to
+// pay. What makes something, or moves money, is sent once: the API has no key that tells a repetition from a second request. If
+// the last answer was lost, the error matches [tillroute.ErrOutcomeUnknown], and each method says what to do. A repetition may be
+// refused because an earlier attempt has done it: such an error, of kind Conflict or NotFound, matches
+// [tillroute.ErrOutcomeUnknown], too. A transaction can be paid once, whatever happens to the orders that have its key: make it
+// first, write its key down, and then make the order. Redirects are refused.
 //
 // # Pagination
 //

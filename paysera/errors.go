@@ -11,8 +11,13 @@ import (
 )
 
 // The vendor's codes, as [tillroute.Error].Code has them, that programs may want to tell apart. There are more.
+//
+// API reference: https://developers.paysera.com/api/wallet/reserve-transaction
 const (
-	ErrorCodeInvalidState     = "invalid_state"
+	// ErrorCodeInvalidState is a transaction, a spot or an order in another state than is needed. Its kind is Conflict.
+	ErrorCodeInvalidState = "invalid_state"
+	// ErrorCodeNotEnoughFunds and those below say why a payer's money could not be set aside. ErrorCodeNoRights is of kind
+	// Forbidden; the kinds of the rest follow from the status, which isn't documented.
 	ErrorCodeNotEnoughFunds   = "not_enough_funds"
 	ErrorCodeLimitsExceeded   = "limits_exceeded"
 	ErrorCodeNoRights         = "no_rights"
@@ -66,10 +71,11 @@ type Details struct {
 	Data json.RawMessage
 }
 
-// Violation is one thing that was wrong with a request.
+// Violation is one thing that was wrong with a request. Field is the member of the request that it was, Code and Message are the
+// vendor's; each may be empty.
 type Violation struct{ Code, Message, Field string }
 
-// DetailsOf returns the details of an error of this package, and false if it has none.
+// DetailsOf returns the details of an error of this package, however deeply it is wrapped, and false if it has none.
 func DetailsOf(err error) (Details, bool) {
 	e, ok := errors.AsType[*tillroute.Error](err)
 	if !ok || e.System != System {

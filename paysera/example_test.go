@@ -93,7 +93,10 @@ func ExampleNewSpotCode() {
 }
 
 // café is a till that knows one table, and whose guests all have a coffee. A real one keeps its bills in a database.
-type café struct{ bills map[string]paysera.Bill }
+type café struct {
+	bills map[string]paysera.Bill
+	ended chan paysera.Bill
+}
 
 func (c *café) Spot(_ context.Context, spot paysera.Spot) (paysera.Wish, error) {
 	if spot.Identifier != "TABLE1" || spot.Status == paysera.SpotOpen {
@@ -119,6 +122,9 @@ func (c *café) Bills(context.Context) ([]paysera.Bill, error) {
 
 func (c *café) Save(_ context.Context, bill paysera.Bill) error {
 	c.bills[bill.Reference] = bill // a database's write is conditional, see Till
+	if bill.Status != "" {
+		c.ended <- bill
+	}
 	return nil
 }
 
@@ -126,18 +132,84 @@ func (c *café) Reserved(context.Context, paysera.Bill, paysera.Transaction) (pa
 	return paysera.Confirm(), nil
 }
 
+// A guest checks in at a table, finds a bill there, and pays it.
 func ExampleNewMerchant() {
-	client, err := paysera.New(paysera.Config{ClientID: "wkVd93h2uS", ClientSecret: "the client's secret"})
+	server, client, guest, _ := connect()
+	defer func() { _ = server.Close() }()
+	till := &café{bills: map[string]paysera.Bill{}, ended: make(chan paysera.Bill, 1)}
+	merchant, err := paysera.NewMerchant(paysera.MerchantConfig{Client: client, Till: till, Interval: time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	merchant, err := paysera.NewMerchant(paysera.MerchantConfig{Client: client, Till: &café{bills: map[string]paysera.Bill{}}})
-	fmt.Println(merchant != nil, err)
-	// From here on it works: err = merchant.Run(ctx)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := guest.CheckIn(server.Table("TABLE1")); err != nil {
+		fmt.Println(err)
+		return
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = merchant.Run(ctx)
+	}()
+	defer func() { cancel(); <-stopped }()
 
-	// Output:
-	// true <nil>
+	key, err := guest.WaitOrder(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := guest.Pay(key); err != nil {
+		fmt.Println(err)
+		return
+	}
+	bill := <-till.ended
+	fmt.Println(bill.Reference, "is", bill.Status+":", bill.Paid, bill.Currency)
+	// Output: visit-1 is paid: 2.5 EUR
+}
+
+// A guest lets an application act for them. Their browser goes to the vendor's page, and comes back with a code.
+func ExampleOAuth() {
+	ctx := context.Background()
+	server, _, guest, _ := connect()
+	defer func() { _ = server.Close() }()
+	tokens := memstore.New(memstore.Config{}) // one that survives, in a real program
+	app := server.OAuth("https://shop.example.com/paysera")
+
+	state := paysera.NewState() // keep it in the browser's session
+	target, err := app.AuthCodeURL(state)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	query, err := server.Consent(ctx, guest, target) // here, the guest says yes
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	callback, err := app.ParseCallback(query, state)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	grant, err := app.Exchange(ctx, callback, "ann")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := tokens.PutGrant(ctx, grant, -1); err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := paysera.New(paysera.Config{OAuth: app, Tokens: tokens, Account: "ann"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	info, err := client.Info(ctx)
+	fmt.Println(info.Type, err)
+	// Output: app_client <nil>
 }
 
 // connect returns a server to try things on, a client of it, and the key of a transaction that a guest has paid: its money is set

@@ -20,6 +20,7 @@ type LocationsService struct{ c *core }
 
 // Location is where a merchant's spots are. Fields that the server left out, or wrote in a way that can't be read, are zero.
 type Location struct {
+	// ID is the one in the codes of its spots, and ProjectID the merchant's.
 	ID, ProjectID               int64
 	Title, Description, Address string
 	// Lat and Lng are in degrees, and Radius is in metres.
@@ -85,12 +86,12 @@ func (l *Location) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// LocationFilter says which locations to list. The zero value lists all that are active.
+// LocationFilter says which locations to list. The zero value lists all that are active, as far as the vendor documents it.
 type LocationFilter struct {
 	// Lat and Lng are in degrees, and Distance is how many metres around to look: 500 if it is 0. They go together.
 	Lat, Lng decimal.Decimal
 	Distance int64
-	// UpdatedAfter leaves out what was changed before.
+	// UpdatedAfter leaves out what was changed before, to the second.
 	UpdatedAfter time.Time
 	// Statuses are active, inactive, or both.
 	Statuses []string
@@ -170,13 +171,14 @@ func getLocations(ctx context.Context, c *core, op operation, r rest.Request, op
 	return locations, nil
 }
 
-// PayCategory is a kind of place where people pay.
+// PayCategory is a kind of place where people pay. ParentID is that of the kind which it belongs to, or 0.
 type PayCategory struct {
 	ID, ParentID int64
 	Title        string
 }
 
-// Categories returns the kinds of places where people pay, with titles in the language of that locale.
+// Categories returns the kinds of places where people pay, with titles in the language of that locale, such as "lt", or the
+// server's own if it is empty.
 //
 // API reference: GET /rest/v1/locations/pay-categories, https://developers.paysera.com/guides/wallet/projects/locations
 func (s LocationsService) Categories(ctx context.Context, locale string, opts ...tillroute.CallOption) ([]PayCategory, error) {

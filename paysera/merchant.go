@@ -27,15 +27,16 @@ type MerchantConfig struct {
 	// uses up what the server takes in an hour.
 	Interval time.Duration
 	// OpenInterval is the least time between two looks at all open spots, by which it is noticed that guests have left.
-	// Defaults to 1 min.
+	// Defaults to 1 min; 1 s at least.
 	OpenInterval time.Duration
-	// FollowInterval is the least time between two looks at a transaction. Defaults to Interval; with callbacks, see
-	// [Merchant.Callback], a minute will do.
+	// FollowInterval is the least time between two looks at a transaction. Defaults to Interval; 1 s at least. With
+	// callbacks, see [Merchant.Callback], a minute will do.
 	FollowInterval time.Duration
 	// RequestsPerHour is how many requests to make in an hour, with up to 30 at once. Defaults to 900, of the 1000
-	// that the server takes from an account. Share them if the account has other clients.
+	// that the server takes from an account; 1 at least. Share them if the account has other clients.
 	RequestsPerHour int
-	// Logger gets what an operator needs to know, with the keys spot, bill and transaction. Defaults to silence.
+	// Logger gets what an operator needs to know, with the keys spot, bill and transaction: at error level what a person
+	// should look at, at warn level what is tried again. Defaults to silence.
 	Logger *slog.Logger
 }
 
@@ -143,8 +144,9 @@ func NewMerchant(c MerchantConfig) (*Merchant, error) {
 	}, nil
 }
 
-// Run works until ctx ends, and returns ctx's error. It takes up what an earlier one left behind. One call runs at a time. What
-// goes wrong is logged, and tried again in the next round, after a pause that grows to a minute.
+// Run works until ctx ends, and returns ctx's error. It takes up what an earlier one left behind. One call runs at a time, and
+// another is an error of kind Invalid. What goes wrong is logged, and tried again in the next round, after a pause that grows to a
+// minute, or as long as the server asks for, up to an hour.
 func (m *Merchant) Run(ctx context.Context) error {
 	if m.client == nil {
 		return tillroute.Invalid(System, "Merchant.Run", "this merchant was not made by NewMerchant")

@@ -647,6 +647,33 @@ func TestMerchantDecisions(t *testing.T) {
 	}
 }
 
+func TestABillThatCantBeEndsUnpaid(t *testing.T) {
+	for name, change := range map[string]func(*paysera.Bill){
+		"no reference":     func(b *paysera.Bill) { b.Reference = "" },
+		"a long reference": func(b *paysera.Bill) { b.Reference = strings.Repeat("ü", 201) },
+		"no spot":          func(b *paysera.Bill) { b.SpotID = 0 },
+		"no description":   func(b *paysera.Bill) { b.Description = "" },
+		"no amount":        func(b *paysera.Bill) { b.Amount = decimal.Zero },
+		"no currency":      func(b *paysera.Bill) { b.Currency = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, till := newWallet(t), newTill()
+				b := paysera.Bill{
+					Reference: strings.Repeat("ü", 200), SpotID: 1, Description: "Coffee", Amount: decimal.NewFromInt(5), Currency: "EUR",
+				}
+				change(&b)
+				till.bills[b.Reference], till.served[1] = b, true
+				w.checkIn(1, "TABLE1")
+				run(t, merchant(t, w, till), 20*time.Second)
+				require.Equal(t, paysera.BillUnpaid, till.bill(b.Reference).Status)
+				require.NotEmpty(t, till.bill(b.Reference).Problem)
+				require.Empty(t, w.orders)
+			})
+		})
+	}
+}
+
 func TestGuestsWhoLeaveLeaveNothingToPay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, after := range map[string]string{"closed": "closed", "others came": "waiting"} {

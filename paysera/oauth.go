@@ -34,21 +34,24 @@ const (
 	macAlgorithm        = "hmac-sha-256"
 )
 
-// OAuth is an application that users give their consent to. It is safe for concurrent use as long as nobody changes it.
+// OAuth is an application that users give their consent to. It is safe for concurrent use as long as nobody changes it. What is
+// missing in it is an error of kind Invalid of each call that needs it.
 type OAuth struct {
 	// ClientID and ClientSecret are the application's. Required. Token requests are signed with them.
 	ClientID     string
 	ClientSecret tillroute.Secret
-	// RedirectURL is where the user comes back to.
+	// RedirectURL is where the user comes back to: an absolute URL. [OAuth.AuthCodeURL] requires it.
 	RedirectURL string
 	// Scopes are what to ask for, such as balance and email. Which ones spots need isn't documented.
 	Scopes []string
 	// AuthorizeURL is where the user is sent to. Defaults to https://www.paysera.com/frontend/oauth; another language has
 	// its name before /oauth.
 	AuthorizeURL string
-	// BaseURL is the server that issues tokens, without /oauth/v1. Defaults to [ProductionURL].
+	// BaseURL is the server that issues tokens, without /oauth/v1. Defaults to [ProductionURL]; within a [Config], to that of
+	// the client.
 	BaseURL string
-	// HTTP says how to talk HTTP. Without a Transport each call makes its own connection, and closes it.
+	// HTTP says how to talk HTTP. Without a Transport each call makes its own connection, and closes it; within a [Config], it
+	// takes that of the client.
 	HTTP tillroute.HTTPOptions
 	// Now and Nonce are for tests: see [SignerConfig].
 	Now   func() time.Time
@@ -191,7 +194,8 @@ func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant,
 	return o.token(ctx, operation, grant, form, grant.RefreshToken)
 }
 
-// Revoke ends the grant's access token at the server. Delete the grant where it is kept, too.
+// Revoke ends the grant's access token at the server. Delete the grant where it is kept, too. If the error matches
+// [tillroute.ErrOutcomeUnknown], repeat it.
 //
 // API reference: DELETE /oauth/v1/token, https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) Revoke(ctx context.Context, grant pairing.Grant) error {
@@ -279,7 +283,8 @@ func (o OAuth) call(ctx context.Context, d *rest.Operation, r rest.Request, out 
 	return c.doAs(ctx, d, r, out, nil)
 }
 
-// MissingScopes returns the scopes that were asked for and not granted, as far as the grant says.
+// MissingScopes returns the scopes of [OAuth].Scopes that were not granted, as far as the server said. Where it said nothing, those
+// that were asked for count as granted.
 func (o OAuth) MissingScopes(grant pairing.Grant) []string {
 	granted := strings.Fields(grant.Scope)
 	if len(granted) == 0 {

@@ -29,7 +29,9 @@ const (
 
 // Order is what guests are to pay at a spot.
 type Order struct {
-	ID             int64
+	// ID is the vendor's.
+	ID int64
+	// TransactionKey is that of what pays it.
 	TransactionKey string
 	Status         OrderStatus
 	// UserID is the guest's, where the server says so.
@@ -103,8 +105,8 @@ func (s OrdersService) Get(ctx context.Context, id int64, opts ...tillroute.Call
 // Edit replaces the order's transaction. The one that it had stays what it is: revoke it first, or it may be paid too. It is
 // for merchants.
 //
-// With a Transaction it is sent once. If the answer is lost, the error matches [tillroute.ErrOutcomeUnknown]: get the order and
-// see which transaction it has.
+// With a Transaction it is sent once; with a TransactionKey doing so twice is the same as once. If the answer is lost, the error
+// matches [tillroute.ErrOutcomeUnknown]: get the order and see which transaction it has.
 //
 // API reference: PUT /rest/v1/order/{id}, https://developers.paysera.com/en/wallet/app/pos
 func (s OrdersService) Edit(ctx context.Context, id int64, r OrderRequest, opts ...tillroute.CallOption) (Order, error) {
@@ -119,7 +121,8 @@ func (s OrdersService) Edit(ctx context.Context, id int64, r OrderRequest, opts 
 	return getOrder(ctx, s.c, op, rest.Request{Args: args(id), JSON: body}, opts)
 }
 
-// Remove takes the order away. What becomes of its transaction isn't documented: revoke it first. It is for merchants.
+// Remove takes the order away. What becomes of its transaction isn't documented: revoke it first. It is for merchants. If the error
+// matches [tillroute.ErrOutcomeUnknown], get the order and see.
 //
 // API reference: DELETE /rest/v1/order/{id}, https://developers.paysera.com/en/wallet/app/pos
 func (s OrdersService) Remove(ctx context.Context, id int64, opts ...tillroute.CallOption) (Order, error) {

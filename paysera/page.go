@@ -19,9 +19,9 @@ const MaxLimit = 200
 // ListOptions say which part of a list to get. The zero value begins at the beginning, and leaves it to the server how many
 // items to send: 20, as far as that is documented.
 type ListOptions struct {
-	// Limit is how many items to send at once: up to [MaxLimit].
+	// Limit is how many items to send at once: 1 to [MaxLimit], or 0. Methods named All get the next ones until the list ends.
 	Limit int
-	// Offset is how many items to leave out at the beginning.
+	// Offset is how many items to leave out at the beginning. Not negative.
 	Offset int
 }
 
@@ -40,10 +40,11 @@ func (o ListOptions) addTo(query url.Values, name string) error {
 
 // Page is a part of a list. The list may change between two pages: an item may then come twice, or not at all.
 type Page[T any] struct {
+	// Items are those of the page, in the server's order.
 	Items []T
 	// Total is how many items the whole list has, or -1 if the server didn't say.
 	Total int64
-	// Offset and Limit are those that the server used.
+	// Offset and Limit are those that the server used, or 0 if it didn't say.
 	Offset, Limit int64
 }
 

@@ -23,14 +23,18 @@ type PaymentsService struct{ c *core }
 // Payment is a part of a transaction: one amount for one beneficiary. Fields that the server left out, or wrote in a way that
 // can't be read, are zero.
 type Payment struct {
-	ID             int64
+	// ID is the vendor's.
+	ID int64
+	// TransactionKey is that of the payment's transaction, or empty.
 	TransactionKey string
 	Status         Status
-	Description    string
-	// Price is in units of Currency.
+	// Description is what the payer sees.
+	Description string
+	// Price is in units of Currency, an ISO 4217 code.
 	Price    decimal.Decimal
 	Currency string
-	Items    []Item
+	// Items are what is paid for, or none.
+	Items []Item
 	// Beneficiary is who gets the money.
 	Beneficiary Beneficiary
 	// WalletID is the payer's, or 0.
@@ -46,13 +50,13 @@ type Payment struct {
 	Parameters json.RawMessage
 }
 
-// Item is a line of what is paid for.
+// Item is a line of what is paid for. In requests Title, Currency and Quantity are required.
 type Item struct {
 	Title, Description, ImageURL string
-	// Price is that of one, in units of Currency.
+	// Price is that of one, in units of Currency, an ISO 4217 code.
 	Price    decimal.Decimal
 	Currency string
-	// Quantity may have decimals.
+	// Quantity may have decimals. In requests it is above zero.
 	Quantity decimal.Decimal
 	// Total is zero if it is Price times Quantity.
 	Total decimal.Decimal
@@ -60,6 +64,7 @@ type Item struct {
 
 // Beneficiary is who gets the money: in requests one of the fields, in answers what the server says.
 type Beneficiary struct {
+	// ID is the vendor's number of it.
 	ID                    int64
 	Email, Phone, Barcode string
 }
@@ -177,22 +182,22 @@ type PaymentRequest struct {
 	ID int64
 	// Description is required without Items.
 	Description string
-	// Price is in units of Currency. The app shows transactions of a single payment.
+	// Price is in units of Currency, above zero. Required. The app shows transactions of a single payment alone.
 	Price decimal.Decimal
 	// Currency is the ISO 4217 code, in capital letters. Required.
 	Currency string
-	// Items are what is paid for. Their total must be Price.
+	// Items are what is paid for. Their total must be Price, or the server refuses them.
 	Items []Item
 	// Beneficiary is who gets the money. Defaults to the client's own wallet.
 	Beneficiary Beneficiary
-	// FreezeFor is how long the money is kept back after it was confirmed, in whole seconds.
+	// FreezeFor is how long the money is kept back after it was confirmed, in whole seconds. Not negative.
 	FreezeFor time.Duration
-	// Purpose is cash or tips, or empty.
+	// Purpose is "cash" or "tips", or empty.
 	Purpose string
 	// Parameters are kept with the payment. They become JSON.
 	Parameters any
 	// More are members that are named as the vendor names them, such as password, price_rules, cashback, commission
-	// and funds_source.
+	// and funds_source. The fields above go before them.
 	More map[string]any
 }
 
@@ -322,14 +327,17 @@ func (s PaymentsService) Get(ctx context.Context, id int64, opts ...tillroute.Ca
 	return getPayment(ctx, s.c, paymentsGet, rest.Request{Args: args(id)}, opts)
 }
 
-// Delete takes a payment away, or cancels one that is cancelable.
+// Delete takes a payment away, or cancels one that is cancelable. If the error matches
+// [tillroute.ErrOutcomeUnknown], also one of kind Conflict or NotFound, an earlier attempt may have done it: get the payment and
+// see.
 //
 // API reference: DELETE /rest/v1/payment/{id}, https://github.com/paysera/lib-wallet-php-client
 func (s PaymentsService) Delete(ctx context.Context, id int64, opts ...tillroute.CallOption) error {
 	return s.c.do(ctx, paymentsDelete, rest.Request{Args: args(id)}, nil, opts)
 }
 
-// Freeze keeps the money of a confirmed payment back for d, in whole seconds. It is sent once.
+// Freeze keeps the money of a confirmed payment back for d, in whole seconds, not negative. It is sent once. If the answer is lost,
+// the error matches [tillroute.ErrOutcomeUnknown]: get the payment and see.
 //
 // API reference: PUT /rest/v1/payment/{id}/freeze, https://github.com/paysera/lib-wallet-php-client
 func (s PaymentsService) Freeze(ctx context.Context, id int64, d time.Duration, opts ...tillroute.CallOption) (Payment, error) {
@@ -342,7 +350,8 @@ func (s PaymentsService) Freeze(ctx context.Context, id int64, d time.Duration, 
 	return getPayment(ctx, s.c, paymentsFreeze, rest.Request{Args: args(id), JSON: body}, opts)
 }
 
-// Finalize hands a frozen payment on to its beneficiary. It is sent once.
+// Finalize hands a frozen payment on to its beneficiary. It is sent once. If the answer is lost, the error matches
+// [tillroute.ErrOutcomeUnknown]: get the payment and see.
 //
 // API reference: PUT /rest/v1/payment/{id}/finalize, https://github.com/paysera/lib-wallet-php-client
 func (s PaymentsService) Finalize(ctx context.Context, id int64, opts ...tillroute.CallOption) (Payment, error) {

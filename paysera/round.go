@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tillroute/tillroute"
 )
@@ -210,6 +211,10 @@ func (r *round) advance(ctx context.Context, b Bill, looked, now bool) error {
 
 // begin makes the bill's transaction, and puts it before the guests once it is saved.
 func (r *round) begin(ctx context.Context, b Bill) error {
+	if n := utf8.RuneCountInString(b.Reference); n == 0 || n > maxReference {
+		// Nobody could tell it from another, and withdrawing the one would withdraw the other.
+		return r.drop(ctx, b, fmt.Sprintf("the bill's Reference has %d characters, and must have 1 to %d", n, maxReference))
+	}
 	if err := r.budget.take(ctx); err != nil {
 		return err
 	}

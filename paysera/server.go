@@ -13,8 +13,8 @@ import (
 	"github.com/tillroute/tillroute/internal/wire"
 )
 
-// ServerTime returns what time it is at the server, to the second. Calls that are refused because of the clock ask for it by
-// themselves, once, and are signed with the server's time from then on.
+// ServerTime returns what time it is at the server, in UTC, to the second, or the zero time if the answer doesn't say. Calls that are
+// refused because of the clock ask for it by themselves, once, and are signed with the server's time from then on.
 //
 // API reference: GET /rest/v1/server, https://developers.paysera.com/guides/wallet/authentication
 func (c *Client) ServerTime(ctx context.Context, opts ...tillroute.CallOption) (time.Time, error) {
@@ -32,7 +32,7 @@ func (c *core) serverTime(ctx context.Context, opts []tillroute.CallOption) (tim
 	return answer.Time.time(), err
 }
 
-// PublicKey returns the key that callbacks are signed with.
+// PublicKey returns the key that callbacks are signed with. What isn't an RSA key of 2048 bits at least is an error of kind Decode.
 //
 // API reference: GET /publickey, https://developers.paysera.com/en/wallet/payment/callbacks
 func (c *Client) PublicKey(ctx context.Context, opts ...tillroute.CallOption) (*rsa.PublicKey, error) {
@@ -74,6 +74,7 @@ func parsePublicKey(text []byte) (*rsa.PublicKey, error) {
 
 // Info is what the server knows of the client.
 type Info struct {
+	// Title is the client's name.
 	Title string
 	// Permissions are in the vendor's words, such as accept_with_pin.
 	Permissions []string

@@ -21,9 +21,10 @@ import (
 
 // Parameters say in whose name a client acts. They are signed. The zero value is for a client that acts for itself.
 type Parameters struct {
-	// ProjectID and LocationID are the project and the location, or 0.
+	// ProjectID and LocationID are the project and the location, or 0. Not negative.
 	ProjectID, LocationID int64
-	// More are others that the vendor agreed with you on, by their names on the wire. body_hash is not one.
+	// More are others that the vendor agreed with you on, by their names on the wire: small letters, digits and underscores. The
+	// names of the above and body_hash are refused.
 	More map[string]string
 }
 
@@ -95,7 +96,7 @@ type SignerConfig struct {
 	ID string
 	// Key is the client's secret, or the mac_key that came with the access token. Required.
 	Key tillroute.Secret
-	// Parameters are signed with each request.
+	// Parameters are signed with each request. Optional.
 	Parameters Parameters
 	// Now is what time it is. Defaults to [time.Now].
 	Now func() time.Time

@@ -31,9 +31,11 @@ const (
 
 // Spot is a place where guests check in and pay.
 type Spot struct {
+	// ID is the vendor's.
 	ID     int64
 	Status SpotStatus
-	// Identifier names the spot within its location. Guests may not see it.
+	// Identifier names the spot within its location, as in its QR code. It may be sent to the merchant alone, and is empty
+	// otherwise.
 	Identifier string
 	Place      Place
 	// Orders are those of the guests that are there now. Who sees them isn't documented beyond doubt: a client that is
@@ -41,7 +43,7 @@ type Spot struct {
 	Orders []Order
 }
 
-// Place says where a spot is.
+// Place says where a spot is. Its texts may be empty.
 type Place struct {
 	Title, Description, Address string
 	// LogoURL is that of the location's logo, or empty.
@@ -112,14 +114,15 @@ func (s SpotsService) Get(ctx context.Context, id int64, opts ...tillroute.CallO
 }
 
 // CheckIn checks the user in, and out of the spot where they were before. A closed spot becomes waiting. It is for users, and
-// takes [WithFields].
+// takes [WithFields]. Doing so twice is the same as once: if the error matches [tillroute.ErrOutcomeUnknown], repeat it.
 //
 // API reference: PUT /rest/v1/spot/{id}/check-in, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) CheckIn(ctx context.Context, id int64, opts ...tillroute.CallOption) (Spot, error) {
 	return get[Spot](ctx, s.c, spotsCheckIn, rest.Request{Args: args(id)}, opts)
 }
 
-// CheckOut checks the user out. The spot is closed when nobody else is there. It is for users.
+// CheckOut checks the user out. The spot is closed when nobody else is there. It is for users. If the error matches
+// [tillroute.ErrOutcomeUnknown], repeat it.
 //
 // API reference: PUT /rest/v1/spot/{id}/check-out, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) CheckOut(ctx context.Context, id int64, opts ...tillroute.CallOption) (Spot, error) {
@@ -149,7 +152,8 @@ func spotsQuery(status SpotStatus) url.Values {
 	return url.Values{"status": {string(status)}}
 }
 
-// Close closes the spot and its pending orders. Guests have to check in again. It is for merchants.
+// Close closes the spot and its pending orders. Guests have to check in again. It is for merchants. If the error matches
+// [tillroute.ErrOutcomeUnknown], get the spot before closing it again: other guests may have come.
 //
 // API reference: PUT /rest/v1/spot/{id}/close, https://developers.paysera.com/en/wallet/app/pos
 func (s SpotsService) Close(ctx context.Context, id int64, opts ...tillroute.CallOption) (Spot, error) {

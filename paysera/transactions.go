@@ -53,21 +53,27 @@ func (s Status) Dead() bool {
 // Transaction moves the money of its payments together. Fields that the server left out, or wrote in a way that can't be read,
 // are zero.
 type Transaction struct {
+	// Key is what calls name the transaction by, and ID the vendor's number of it, which no call takes.
 	Key    string
 	ID     int64
 	Status Status
 	// Type is how it was reserved: automatic, page, flash, pin, reservation_code, mobile_app, another, or empty.
-	Type     string
+	Type string
+	// Payments are what it moves.
 	Payments []Payment
 	// WalletID is the payer's, or 0.
-	WalletID                         int64
+	WalletID int64
+	// ProjectID, LocationID and ManagerID are the merchant's, or 0.
 	ProjectID, LocationID, ManagerID int64
 	// CreatedAt and ConfirmedAt are in UTC.
 	CreatedAt, ConfirmedAt time.Time
-	// ReservedFor is how long a reservation holds, or 0, and ReservedUntil until when.
-	ReservedFor                             time.Duration
-	ReservedUntil                           time.Time
-	AutoConfirm                             bool
+	// ReservedFor is how long a reservation holds, or 0, and ReservedUntil until when, in UTC.
+	ReservedFor   time.Duration
+	ReservedUntil time.Time
+	// AutoConfirm transactions are confirmed as soon as the money is reserved.
+	AutoConfirm bool
+	// RedirectURL and CallbackURL are as in [TransactionRequest]. CorrelationID is what the vendor
+	// calls correlation_key.
 	RedirectURL, CallbackURL, CorrelationID string
 	// Raw is all of it, as it came.
 	Raw json.RawMessage
@@ -138,10 +144,10 @@ type TransactionRequest struct {
 	RedirectURL, CallbackURL string
 	// NoCallback has changes posted nowhere, whatever the project's settings say.
 	NoCallback bool
-	// UserEmail is the payer's, if it is known.
+	// UserEmail is the payer's, if it is known. Optional.
 	UserEmail string
 	// More are members that are named as the vendor names them, such as allowance, use_allowance, suggest_allowance,
-	// restrictions and inquiries.
+	// restrictions and inquiries. The fields above go before them.
 	More map[string]any
 }
 
@@ -213,10 +219,13 @@ func (s TransactionsService) Get(ctx context.Context, key string, opts ...tillro
 
 // TransactionFilter says which transactions to list. Zero fields match everything.
 type TransactionFilter struct {
-	Statuses              []Status
-	WalletID              int64
+	// Statuses are what the status may be.
+	Statuses []Status
+	// WalletID is a payer's.
+	WalletID int64
+	// ProjectID and LocationID are the merchant's.
 	ProjectID, LocationID int64
-	// From and To bound when the transaction was made.
+	// From and To bound when the transaction was made, in whole seconds. Whether they include these isn't documented.
 	From, To time.Time
 }
 
@@ -273,16 +282,17 @@ type Reservation struct {
 	Code, ReservationCode tillroute.Secret
 	// SMSCode is one that the payer got by SMS ("sms_code").
 	SMSCode tillroute.Secret
-	// Payer is who pays.
+	// Payer is who pays, where Wallet doesn't say.
 	Payer Payer
 	// RevokeTransactionKey is that of a transaction that this one takes the place of.
 	RevokeTransactionKey string
-	// More are members that are named as the vendor names them.
+	// More are members that are named as the vendor names them. The fields above go before them.
 	More map[string]any
 }
 
-// Payer is who pays: one of the fields.
+// Payer is who pays: one of ID, WalletID, Email, Phone and the card.
 type Payer struct {
+	// ID is sent as "id", which the vendor's library has, and WalletID as "wallet_id", which the newer reference has.
 	ID, WalletID int64
 	Email, Phone string
 	// CardIssuer and CardNumber are of a loyalty or identity card.
@@ -343,8 +353,8 @@ type Price struct {
 	Currency string
 }
 
-// Confirm takes the money of a reserved transaction: in full, or of some payments less, which prices says by their IDs. Prices
-// can be lower, and not higher.
+// Confirm takes the money of a reserved transaction: in full if prices is empty, or of some payments less, which prices says by
+// their IDs. Prices can be lower, and not higher.
 //
 // It is sent once. If the answer is lost, the error matches [tillroute.ErrOutcomeUnknown]: get the transaction and see whether it
 // is confirmed. If it is reserved still, it can be confirmed again, with the same prices: of two that differ nobody knows which
@@ -372,7 +382,8 @@ func (s TransactionsService) Confirm(ctx context.Context, key string, prices map
 }
 
 // Revoke ends a transaction that isn't confirmed, and gives back what is reserved. One that has ended already, or is confirmed,
-// is an error of kind Conflict, as far as that is documented: get it and see.
+// is an error of kind Conflict, as far as that is documented: get it and see. Do so too if the error matches
+// [tillroute.ErrOutcomeUnknown], also one of kind Conflict: an earlier attempt may have revoked it.
 //
 // API reference: DELETE /rest/v1/transaction/{key}, https://developers.paysera.com/api/wallet/revoke-transaction
 func (s TransactionsService) Revoke(ctx context.Context, key string, opts ...tillroute.CallOption) error {
@@ -402,7 +413,8 @@ func (s TransactionsService) Types(ctx context.Context, key, wallet string, opts
 	return types, nil
 }
 
-// Flash sends the wallet's owner an SMS that shows the code to reserve with. It is sent once.
+// Flash sends the wallet's owner an SMS that shows the code to reserve with. It is sent once. If the answer is lost, the error
+// matches [tillroute.ErrOutcomeUnknown]: sending it again may send another SMS.
 //
 // API reference: PUT /rest/v1/transaction/{key}/flash/{wallet}, https://github.com/paysera/lib-wallet-php-client
 func (s TransactionsService) Flash(ctx context.Context, key, wallet string, opts ...tillroute.CallOption) error {
@@ -420,7 +432,7 @@ func (s TransactionsService) InquiredInformation(ctx context.Context, key string
 	return answer.Items, err
 }
 
-// Addressee is a user who is asked to pay: exactly one of UserID, Email and Phone.
+// Addressee is a user who is asked to pay: exactly one of UserID, Email and Phone is set.
 type Addressee struct {
 	UserID       int64
 	Email, Phone string
@@ -430,6 +442,7 @@ type Addressee struct {
 
 // TransactionDemand is a user who was asked to pay a transaction.
 type TransactionDemand struct {
+	// ID is what CancelRequest takes.
 	ID int64
 	// Status is pending, done, failed, or another.
 	Status         string
@@ -461,7 +474,8 @@ func (s TransactionsService) Request(ctx context.Context, key string, who Addres
 	return TransactionDemand{int64(answer.ID), string(answer.Status), string(answer.TransactionKey)}, nil
 }
 
-// CancelRequest takes back that a user was asked to pay.
+// CancelRequest takes back that a user was asked to pay. If the error matches [tillroute.ErrOutcomeUnknown], also one of
+// kind Conflict or NotFound, an earlier attempt may have done it: get the transaction and see whether it was paid.
 //
 // API reference: DELETE /rest/v1/transaction-request/{id}, https://developers.paysera.com/en/wallet/payment/requests
 func (s TransactionsService) CancelRequest(ctx context.Context, id int64, opts ...tillroute.CallOption) error {

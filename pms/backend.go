@@ -22,8 +22,8 @@ type Backend interface {
 	Charge(ctx context.Context, c Charge) error
 
 	// Search finds the reservations that can be charged: those of guests who have checked in and not left. It may be called for
-	// each key that a waiter presses, and must change nothing. ctx ends when the point of sale hangs up. A [*Refusal] is told to
-	// the waiter in its own words.
+	// each key that a waiter presses, and must change nothing. ctx ends after Config.Timeout, and when the point of sale hangs
+	// up. A [*Refusal] is told to the waiter in its own words.
 	Search(ctx context.Context, s Search) ([]Reservation, error)
 
 	unimplemented()
@@ -50,15 +50,15 @@ const MaxMessage = 50
 // Refusal is an error of a [Backend] that the waiter is told: the room is not occupied, the guest has no credit. It means that
 // nothing was posted. It may be wrapped.
 type Refusal struct { //nolint:errname // it is what the hotel says.
-	// Message is shown and printed at the point of sale, up to [MaxMessage] characters of it.
+	// Message is shown and printed at the point of sale, up to [MaxMessage] characters of it, in one line.
 	Message string
-	// Status is a 4XX or 5XX status. Defaults to 422. Charges alone are answered with it.
+	// Status is a 4XX or 5XX status. Defaults to 422; any other becomes 500. Charges alone are answered with it.
 	Status int
 	// Err is the cause, for the log alone. Optional.
 	Err error
 }
 
-// Refuse returns a refusal with that message.
+// Refuse returns a refusal with that message, which is formatted as by [fmt.Sprintf].
 func Refuse(format string, args ...any) *Refusal {
 	return &Refusal{Message: fmt.Sprintf(format, args...)}
 }

@@ -14,11 +14,13 @@ import (
 // Charge is a bill that the point of sale closed. Nothing in it is certain to be there: a text that is missing or null is empty,
 // a time zero, and a number not Valid. IDs are texts, because the vendor writes some of them now as numbers, now as texts.
 //
-// Don't expect sums to add up: they don't in the vendor's own examples. See [Charge.Totals].
+// Amounts are in units of the business's currency, which the vendor doesn't name. Don't expect sums to add up: they don't in the
+// vendor's own examples. See [Charge.Totals].
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 type Charge struct { //nolint:recvcheck // UnmarshalJSON alone changes it.
-	// Key is the idempotency key, from the header of the request: the same in all deliveries of one charge.
+	// Key is the idempotency key, from the header of the request: the same in all deliveries of one charge. [ParseCharge] leaves
+	// it empty.
 	Key string
 
 	// Name is the bill's, such as "Table 5".
@@ -79,10 +81,12 @@ type Transaction struct {
 	UnitAmount decimal.NullDecimal
 	// Quantity is negative for what is taken back.
 	Quantity decimal.NullDecimal
-	// Amount is the line's. One page of the vendor says without tax, another with: go by TaxIncluded of the line or of its
+	// Amount is the line's: UnitAmount times Quantity, in the vendor's examples. One page of the vendor says without tax, another with: go by TaxIncluded of the line or of its
 	// TaxLines. Where taxes come on top, they were seen as lines of their own.
-	Amount             decimal.NullDecimal
-	Description        string
+	Amount decimal.NullDecimal
+	// Description is the item's name.
+	Description string
+	// StaffID and StaffName are the member of staff who processed the line.
 	StaffID, StaffName string
 	// GroupID and GroupName are the accounting group.
 	GroupID, GroupName string
@@ -92,17 +96,21 @@ type Transaction struct {
 	TaxRate decimal.NullDecimal
 	// TaxIncluded is nil if nobody said.
 	TaxIncluded *bool
-	SKU         string
-	Type        LineType
+	// SKU is the item's.
+	SKU  string
+	Type LineType
 	// ServiceChargeContribution is the line's part of the service charge.
 	ServiceChargeContribution decimal.NullDecimal
-	TaxLines                  []TaxLine
+	// TaxLines are the taxes on the line. They take the place of TaxID to TaxIncluded.
+	TaxLines []TaxLine
 }
 
 // TaxLine is a tax on a line of a bill.
 type TaxLine struct {
+	// TaxID and TaxName are the tax's.
 	TaxID, TaxName string
-	TaxAmount      decimal.NullDecimal
+	// TaxAmount is how much of it there is on the line, and in the line's amount if TaxIncluded says so.
+	TaxAmount decimal.NullDecimal
 	// TaxRate is a factor: 1.1 is 10 %.
 	TaxRate decimal.NullDecimal
 	// TaxIncluded is nil if nobody said.
@@ -115,10 +123,12 @@ const RoomMethod = "IKPMS"
 // Payment is one way in which a bill was paid.
 type Payment struct {
 	// PaymentDate is in UTC.
-	PaymentDate        time.Time
+	PaymentDate time.Time
+	// StaffID and StaffName are the member of staff who processed it.
 	StaffID, StaffName string
 	// Gratuity is the tip. Amount doesn't include it.
-	Gratuity, Amount       decimal.NullDecimal
+	Gratuity, Amount decimal.NullDecimal
+	// MethodName and MethodCode are the payment method's. The code is [RoomMethod] for a payment to a room.
 	MethodName, MethodCode string
 	// ReservationID is what [Backend.Search] answered. It may be missing, also in reversals.
 	ReservationID string
@@ -133,7 +143,7 @@ const (
 	Apportioned ServiceChargeType = "APPORTIONED"
 )
 
-// ServiceCharge is what the house adds for service.
+// ServiceCharge is what the house adds for service. It is zero if there is none, or the provider lacks [ServiceCharges].
 type ServiceCharge struct {
 	Amount decimal.NullDecimal
 	Type   ServiceChargeType

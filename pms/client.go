@@ -25,9 +25,9 @@ const Scope = "propertymanagement"
 // ClientConfig configures a [Client].
 type ClientConfig struct {
 	// Token returns an access token of K-Series with the scope [Scope]. Required. It is asked before each call, with the call's
-	// context, and must be safe for concurrent use.
+	// context, and must be safe for concurrent use. If it returns an error no request is sent, and that is the call's error.
 	Token func(context.Context) (tillroute.Secret, error)
-	// BaseURL is the server. Defaults to [ProductionURL].
+	// BaseURL is the server, without /pms/v1. Defaults to [ProductionURL].
 	BaseURL string
 	// HTTP says how to talk HTTP.
 	HTTP tillroute.HTTPOptions

@@ -26,17 +26,18 @@ type Config struct {
 	// Keys are the API keys that are accepted: one, or several while one takes over from another or for several businesses.
 	// Required.
 	Keys []Key
-	// Deliveries remembers what was answered. Required. Purge it from time to time, of what is older than 30 days.
+	// Deliveries remembers what was answered. Required. Purge it from time to time, of what is older than 30 days; a
+	// [pairing.Router] that runs on the same store does so.
 	Deliveries pairing.Deliveries
 	// Source names this handler among those that share Deliveries, on all nodes. Two handlers with the same Source post what is
 	// delivered to both only once. Defaults to [System].
 	Source string
-	// Timeout is how long Backend has. Defaults to 10 s. The vendor doesn't say how long the point of sale waits.
+	// Timeout is how long Backend has, for a charge and for a search. Defaults to 10 s. The vendor doesn't say how long the point of sale waits.
 	Timeout time.Duration
 	// KeysOnly has a bill posted again that comes under another idempotency key. Without it, a bill that was posted is answered
 	// the same again if nothing in it has changed, and refused if something has.
 	KeysOnly bool
-	// MaxBody is the largest body in bytes that is read. Defaults to 1 MiB.
+	// MaxBody is the largest body in bytes that is read; what is larger is answered 413. Defaults to 1 MiB.
 	MaxBody int64
 	// Logger gets a record at warn level for what was refused or failed, and at error level for what a person should look at.
 	// Neither has API keys or guests in it, unless an error of Backend has. Defaults to silence.
@@ -72,8 +73,10 @@ const (
 // that the vendor documents, up to [MaxMessage] characters: 400 for what can't be understood, 401 for an API key that is wrong,
 // 404 and 405 for other paths and methods, 409 for a key or bill that was posted with other content, 413 for what is larger than
 // MaxBody, 415 for a compressed body, 500 for an error or panic of Backend, 503 for a store that fails, or a charge that is still
-// being posted, 504 for a Backend that is too slow. A [*Refusal] has the status and message that it says. A search that is
-// refused is answered 200, with success false, as the vendor has it.
+// being posted, 504 for a Backend that is too slow. A [*Refusal] has the status and message that it says.
+//
+// A search that Backend refuses is answered 200, with success false, as the vendor has it, whatever status the refusal says; one
+// that fails or is too slow 500, and one that isn't understood or let in 400 or 401, in the same form.
 //
 // A charge that comes again while the first one is being posted waits for it, up to Timeout.
 //

@@ -376,8 +376,11 @@ func TestSearchThatFails(t *testing.T) {
 		message string
 	}{
 		"refusal": {func(context.Context) ([]pms.Reservation, error) { return nil, pms.Refuse("PMS is offline") }, 200, "PMS is offline"},
-		"error":   {func(context.Context) ([]pms.Reservation, error) { return nil, errors.New("x") }, 500, "Hotel system failed: try again"},
-		"panic":   {func(context.Context) ([]pms.Reservation, error) { panic("x") }, 500, "Hotel system failed: try again"},
+		"refusal with a status": {func(context.Context) ([]pms.Reservation, error) {
+			return nil, fmt.Errorf("searching: %w", &pms.Refusal{Message: "No such room", Status: http.StatusBadRequest})
+		}, 200, "No such room"},
+		"error": {func(context.Context) ([]pms.Reservation, error) { return nil, errors.New("x") }, 500, "Hotel system failed: try again"},
+		"panic": {func(context.Context) ([]pms.Reservation, error) { panic("x") }, 500, "Hotel system failed: try again"},
 		"nil in disguise": {
 			func(context.Context) ([]pms.Reservation, error) { return nil, (*pms.Refusal)(nil) }, 500, "Hotel system failed: try again",
 		},

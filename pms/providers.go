@@ -36,25 +36,28 @@ const (
 	EnrichedPayload Feature = "ENRICHED_PAYLOAD"
 )
 
-// ProviderRequest says what a provider should be. Everything is required; texts have up to 255 characters.
+// ProviderRequest says what a provider should be. Name, Endpoint and APIKey are required, with up to 255 characters each.
 type ProviderRequest struct {
+	// Name is for people.
 	Name string
 	// Endpoint is the URL under which a handler ([NewHandler]) is reached, without /charge and /search, which Lightspeed appends.
 	// Use https: the API key is sent to it.
 	Endpoint string
 	// APIKey is a secret of your own making, which Lightspeed will prove itself with: see [Key]. Make it long and random.
 	APIKey tillroute.Secret
-	// Features must not have one twice. Empty is sent as an empty list.
+	// Features are what the hotel system can do, or wants; none twice. Empty is sent as an empty list.
 	Features []Feature
 }
 
 // Provider is a hotel system that was registered.
 type Provider struct {
-	ID                 int64
+	// ID names it in Get, Update and Delete.
+	ID int64
+	// BusinessLocationID is the restaurant that it is registered with.
 	BusinessLocationID int64
-	Name               string
-	Endpoint           string
-	// APIKey comes back in clear.
+	// The rest is as in [ProviderRequest]. APIKey comes back in clear.
+	Name     string
+	Endpoint string
 	APIKey   tillroute.Secret
 	Features []Feature
 }
@@ -204,7 +207,7 @@ func (p *Provider) UnmarshalJSON(data []byte) error {
 // RevenueCentersService reads the configurations of the point of sale. It needs the scope propertymanagement.
 type RevenueCentersService struct{ c *core }
 
-// RevenueCenter is a configuration of the point of sale: a bar, a terrace.
+// RevenueCenter is a configuration of the point of sale: a bar, a terrace. Its ID is RevenueCenterID of a [Charge].
 type RevenueCenter struct {
 	ID   int64
 	Name string

@@ -102,7 +102,8 @@ type Totals struct {
 	Lines decimal.Decimal
 	// TaxIncluded and TaxAdded are the sums of the tax lines whose tax is included in the line's amount, and of all others.
 	TaxIncluded, TaxAdded decimal.Decimal
-	ServiceCharge         decimal.Decimal
+	// ServiceCharge is [ServiceCharge].Amount.
+	ServiceCharge decimal.Decimal
 	// Payments and Gratuities are of all payments, RoomPayments and RoomGratuities of those to a room.
 	Payments, Gratuities         decimal.Decimal
 	RoomPayments, RoomGratuities decimal.Decimal

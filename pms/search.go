@@ -14,7 +14,7 @@ import (
 
 // Search is what a waiter looks for.
 type Search struct {
-	// Term is what was typed so far: part of a name, or a room.
+	// Term is what was typed so far: part of a name, or a room. It may be empty.
 	Term string
 	// BusinessExternalReference is as in [Charge].
 	BusinessExternalReference string
@@ -22,10 +22,12 @@ type Search struct {
 
 // Reservation is a guest who can be charged. A room may have several.
 type Reservation struct {
+	// RoomID is the room's number or name.
 	RoomID string
 	// RoomDescription defaults to RoomID.
 	RoomDescription string
-	ClientName      string
+	// ClientName is the guest's.
+	ClientName string
 	// ReservationID is what payments to the room will name.
 	ReservationID string
 	// CreditLimit is what may be charged without a manager, tips not counted; who is one may go beyond it, so that a charge may
@@ -70,46 +72,56 @@ func (r Reservation) wire() (reservationWire, error) {
 	return w, nil
 }
 
-// search answers a search. It answers failures in the same form as successes, as the vendor has it.
+// search answers a search.
 func (h *handler) search(w http.ResponseWriter, r *http.Request) {
-	found, err := h.find(r)
-	if err == nil {
-		respond(w, http.StatusOK, searchAnswer{Success: true, Reservations: found})
+	asked, strange := h.asked(r)
+	if strange != nil {
+		h.refuseSearch(r.Context(), w, strange.status(), strange.message(), strange)
 		return
 	}
-	status, message := http.StatusOK, ""
+	found, err := h.find(r.Context(), asked)
 	refusal, ok := errors.AsType[*Refusal](err)
 	switch {
-	case !ok || refusal == nil:
-		status, message = http.StatusInternalServerError, searchFailedMessage
-	case refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusBadRequest:
-		status, message = refusal.Status, refusal.message()
+	case err == nil:
+		respond(w, http.StatusOK, searchAnswer{Success: true, Reservations: found})
+	case ok && refusal != nil:
+		h.refuseSearch(r.Context(), w, http.StatusOK, refusal.message(), err)
 	default:
-		message = refusal.message()
+		h.refuseSearch(r.Context(), w, http.StatusInternalServerError, searchFailedMessage, err)
 	}
-	h.log(r.Context(), slog.LevelWarn, "search not answered", err)
+}
+
+// refuseSearch answers a failure in the same form as a success, as the vendor has it.
+func (h *handler) refuseSearch(ctx context.Context, w http.ResponseWriter, status int, message string, err error) {
+	h.log(ctx, slog.LevelWarn, "search not answered", err)
 	respond(w, status, searchAnswer{ErrorMessage: &message, Reservations: []reservationWire{}})
 }
 
-func (h *handler) find(r *http.Request) ([]reservationWire, error) {
+// asked returns what is searched for, or why the backend isn't asked.
+func (h *handler) asked(r *http.Request) (Search, *Refusal) {
 	// The text of an error would hold a part of the query.
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, &Refusal{Message: "Search not understood", Status: http.StatusBadRequest}
+		return Search{}, &Refusal{Message: "Search not understood", Status: http.StatusBadRequest}
 	}
 	for _, name := range []string{"term", "businessExternalReference", "apiKey"} {
 		if len(query[name]) > 1 {
-			return nil, &Refusal{Message: "Search not understood: " + name + " is there twice", Status: http.StatusBadRequest}
+			return Search{}, &Refusal{Message: "Search not understood: " + name + " is there twice", Status: http.StatusBadRequest}
 		}
 	}
 	s := Search{Term: query.Get("term"), BusinessExternalReference: query.Get("businessExternalReference")}
 	if _, ok := h.keys.check(query.Get("apiKey"), s.BusinessExternalReference); !ok {
-		return nil, unauthorized()
+		return Search{}, unauthorized()
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), h.config.Timeout)
+	return s, nil
+}
+
+// find has the backend search.
+func (h *handler) find(ctx context.Context, s Search) ([]reservationWire, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Timeout)
 	defer cancel()
 	var reservations []Reservation
-	err = guard(func() (err error) {
+	err := guard(func() (err error) {
 		reservations, err = h.config.Backend.Search(ctx, s)
 		return err
 	})

@@ -16,11 +16,12 @@ import (
 
 // Config says how a store works. The zero value is ready to use.
 type Config struct {
-	// Now is the store's clock: leases, expiry and all times that it records run on it. Defaults to time.Now.
+	// Now is the store's clock: leases, expiry and all times that it records run on it. It is called by all goroutines that use
+	// the store. Defaults to time.Now.
 	Now func() time.Time
 }
 
-// Store is a [pairing.Store] in memory. [New] makes one.
+// Store is a [pairing.Store] in memory. It is safe for concurrent use. [New] makes one; the zero value is not usable.
 type Store struct {
 	clock func() time.Time
 
@@ -59,7 +60,7 @@ func New(c Config) *Store {
 	}
 }
 
-// Close makes every other method return an error of kind Unavailable. What the store holds is lost.
+// Close makes every other method return an error of kind Unavailable. What the store holds is lost. It returns nil.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

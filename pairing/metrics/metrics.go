@@ -54,7 +54,7 @@ type Config struct {
 	// Limit is how many open payments, and how many parked ones, the store looks at; what lies beyond isn't told.
 	// Defaults to 100 000, at least 1.
 	Limit int
-	// Timeout is how long the store may take. Defaults to 2 s, at least 1 ms. It is asked by one caller at a time and at
+	// Timeout is how long the store may take. Defaults to 2 s, at least 1 ms. The store is asked by one caller at a time and at
 	// most once a second; who asks meanwhile gets the same answer.
 	Timeout time.Duration
 	// Providers are those of the terminals that are served: their series are there from the beginning, at 0. Those of
@@ -83,7 +83,8 @@ var _ prometheus.Collector = (*Collector)(nil)
 
 const other = "other"
 
-// New checks the configuration and returns a collector. It asks nothing of the store yet.
+// New checks the configuration and returns a collector. It asks nothing of the store yet. Its error, of kind Invalid, names every
+// field that is wrong.
 func New(c Config) (*Collector, error) {
 	var problems []string
 	if c.Limit == 0 {
@@ -185,7 +186,8 @@ func (m *Collector) Describe(ch chan<- *prometheus.Desc) {
 	m.backlog.describe(ch)
 }
 
-// Collect tells what they are now. It asks the store, and takes no longer than [Config.Timeout].
+// Collect tells what they are now. It asks the store, unless that has answered within the last second, and takes no longer than
+// [Config.Timeout] then.
 func (m *Collector) Collect(ch chan<- prometheus.Metric) {
 	m.ended.Collect(ch)
 	m.steps.Collect(ch)

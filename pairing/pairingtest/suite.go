@@ -25,14 +25,15 @@ import (
 
 // Harness says how to get at the stores to be tested.
 type Harness struct {
-	// Open returns an empty store. The tests close it; closing it once more does no harm.
+	// Open returns an empty store. The tests close it; closing it once more does no harm. Required.
 	Open func(t *testing.T) pairing.Store
 
 	// Reopen closes a store and returns another on the same data, as if the program had been started again. Leave
-	// it nil if the store keeps nothing.
+	// it nil if the store keeps nothing: what needs it is skipped.
 	Reopen func(t *testing.T, s pairing.Store) pairing.Store
 
-	// Sleep lets time pass on the clock of a store. Leave it nil if that is the real one.
+	// Sleep lets d pass on the clock of a store, and returns at once. Leave it nil if that is the real one:
+	// what would take days is skipped.
 	Sleep func(s pairing.Store, d time.Duration)
 }
 

@@ -19,7 +19,8 @@
 // If the database can't be reached, or refuses, the error is of kind Unavailable and its outcome Failed: nothing was
 // written, and the call may be repeated. If the connection is lost, the database takes longer than Config.Timeout, or
 // the caller's context ends while a write is being committed, the outcome is Unknown: it may be there. Every method that
-// takes a key, a version or a claim may be repeated then, and a router does so. What the database undid because of other
+// takes a key, a version or a claim may be repeated then: it takes effect once, though a repetition may be
+// refused because of it. A router repeats what must not be lost. What the database undid because of other
 // transactions (deadlocks, serialization failures) is tried again before anybody hears of it.
 //
 // # Concurrency

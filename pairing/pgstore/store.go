@@ -25,10 +25,10 @@ import (
 // Config says which database to open and how.
 type Config struct {
 	// DSN is where the database is, as a URL (postgres://user@host/database) or as keywords (host=… dbname=…). It may
-	// hold a password, and also settings of the pool and of pgx, such as pool_max_conns, which defaults to 16. Required
-	// unless Pool is set.
+	// hold a password, and also settings of the pool and of pgx, such as pool_max_conns: at least 4, by default 16 or
+	// the number of processors if that is more. Required unless Pool is set.
 	DSN tillroute.Secret
-	// Pool is used in place of DSN, and is not closed by the store. It needs at least four connections.
+	// Pool is used in place of DSN, and is not closed by the store. It needs at least four connections. Set one of the two.
 	Pool *pgxpool.Pool
 	// ListenDSN is where to listen for what other nodes do, if DSN leads to a proxy that pools transactions, such as
 	// PgBouncer: a connection that listens has to go past it. Defaults to the database of DSN or Pool. See the
@@ -42,7 +42,7 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// Store is a [pairing.Store] in PostgreSQL. [Open] makes one.
+// Store is a [pairing.Store] in PostgreSQL. It is safe for concurrent use. [Open] makes one; the zero value is not usable.
 type Store struct {
 	pool    *pgxpool.Pool
 	owned   bool // the pool is ours to close
@@ -76,8 +76,9 @@ const lanes = 2
 // Open connects to the database, and makes the schema or brings it up to date first if need be. Any number of nodes may
 // do so at once.
 //
-// A schema in which another program has tables of the same names, and one of a newer version than this package, are
-// refused and left as they are.
+// A schema in which another program has tables of the same names, and one of a newer version than this package, are errors of
+// kind Invalid, and left as they are. So is a database whose transactions aren't read committed. A database that can't be reached,
+// or doesn't let the user in, is Unavailable.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s, err := configure(c)
 	if err != nil {

@@ -23,13 +23,14 @@ import (
 
 // Config says which database to open and how.
 type Config struct {
-	// Path is the file. It is made if it isn't there; its folder must be there.
+	// Path is the file. It is made if it isn't there; its folder must be there. A name that begins with a colon, such as
+	// :memory:, is refused. Required.
 	Path string
-	// BusyTimeout is how long to wait for another process that holds the database. Defaults to 5 s.
+	// BusyTimeout is how long to wait for another process that holds the database. Defaults to 5 s, also if it is negative.
 	BusyTimeout time.Duration
 }
 
-// Store is a [pairing.Store] in an SQLite file. [Open] makes one.
+// Store is a [pairing.Store] in an SQLite file. It is safe for concurrent use. [Open] makes one; the zero value is not usable.
 type Store struct {
 	group   group
 	readers chan *conn // those that nobody uses
@@ -48,8 +49,8 @@ const readers = 4
 
 // Open opens the database, and makes it or brings it up to date first if need be.
 //
-// A file that is something else, and a database of a newer version than this package, are refused and left as they
-// are.
+// A file that is something else, and a database of a newer version than this package, are errors of kind Invalid, and left as
+// they are. A file that can't be made, opened or written to, and a database that another program holds, are Unavailable.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Path == "" || strings.HasPrefix(c.Path, ":") {
 		return nil, pairing.Errorf(tillroute.KindInvalid, nil, "%q is not a path: name the database's file", c.Path)
@@ -157,7 +158,7 @@ func connector(c Config, query string) (driver.Connector, error) {
 	return sqlite.NewConnector(dsn.String())
 }
 
-// Close waits for the writes and reads that are under way and closes the database.
+// Close waits for the writes and reads that are under way and closes the database. Close it when no router uses it any more.
 func (s *Store) Close() error {
 	var errs []error
 	s.close.Do(func() {

@@ -144,6 +144,7 @@ func (s *Server) Table(identifier string) paysera.SpotCode {
 
 // Charge is money that moved: what was taken from a guest, or given back.
 type Charge struct {
+	// TransactionKey is that of the transaction that moved it.
 	TransactionKey string
 	// SpotID is the spot that it was paid at, or 0.
 	SpotID int64

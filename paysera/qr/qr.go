@@ -4,7 +4,8 @@
 //	drawn, err := qr.New(code)
 //	png, err := drawn.PNG(8)
 //
-// It is a package of its own, so that programs which draw nothing don't bring its dependency along.
+// It is a package of its own, so that programs which draw nothing don't bring its dependency along. Errors are
+// [*tillroute.Error] values.
 package qr
 
 import (
@@ -59,7 +60,7 @@ func New(code paysera.SpotCode) (Code, error) {
 	return c, nil
 }
 
-// Size returns how many modules, the little squares, a side has, with the light ones around the code.
+// Size returns how many modules, the little squares, a side has, with the four light ones around the code on each side.
 func (c Code) Size() int { return c.size }
 
 // Image returns the code in black and white, with that many pixels for a side of each module: 1 to 64, and 1 below, 64 above
@@ -77,7 +78,7 @@ func (c Code) Image(scale int) image.Image {
 	return drawn
 }
 
-// PNG returns what Image does as the content of a PNG file.
+// PNG returns what Image does as the content of a PNG file. The zero Code is an error of kind Invalid.
 func (c Code) PNG(scale int) ([]byte, error) {
 	var file bytes.Buffer
 	if err := png.Encode(&file, c.Image(scale)); err != nil {

@@ -3,8 +3,8 @@
 //
 //	bill := pmstest.NewCharge("the API key")
 //	w := httptest.NewRecorder()
-//	handler.ServeHTTP(w, bill.Request(ctx, "/pms"))    // posts it
-//	handler.ServeHTTP(w, bill.Request(ctx, "/pms"))    // a duplicate
+//	handler.ServeHTTP(w, bill.Request(ctx, "/pms"))        // posts it
+//	handler.ServeHTTP(w, bill.Request(ctx, "/pms"))        // a duplicate
 //	handler.ServeHTTP(w, bill.Void().Request(ctx, "/pms")) // takes it back
 //
 // What the vendor doesn't document, such as whether a void names the reservation, is a choice made here: a backend must not rely
@@ -34,8 +34,8 @@ type Charge struct {
 	Payload map[string]any
 }
 
-// NewCharge returns a bill of 11.00 that was charged to the reservation 001, with a tip of 1.00. Each one has a key and a name of
-// its own.
+// NewCharge returns a bill of 11.00 that was charged to the reservation 001, with a tip of 1.00, from the business "hotel" (see
+// [pms.Key]). Each one has a key and a name of its own.
 func NewCharge(apiKey tillroute.Secret) *Charge {
 	number := random()[:8]
 	line := func(price, sku, what string) map[string]any {
@@ -217,7 +217,7 @@ func newRequest(ctx context.Context, method, target, body string) *http.Request 
 	return r
 }
 
-// Search returns a request that searches.
+// Search returns a request that searches for the term, from the business "hotel".
 func Search(ctx context.Context, endpoint string, apiKey tillroute.Secret, term string) *http.Request {
 	query := url.Values{"term": {term}, "businessExternalReference": {"hotel"}, "apiKey": {apiKey.Reveal()}}
 	r := newRequest(ctx, http.MethodGet, endpoint+"/search?"+query.Encode(), "")
