@@ -123,6 +123,8 @@ func ExampleHandler_Reconcile() {
 		}
 		stored = page.Next
 	}
+	fmt.Println("kept for the next time:", stored > 0)
 	// Output:
 	// approved here and not in the sale: 0
+	// kept for the next time: true
 }
