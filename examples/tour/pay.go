@@ -47,6 +47,9 @@ func (t *tour) atTheTill(ctx context.Context, registerID, amount string, note fu
 
 func (s scene) String() string {
 	text := fmt.Sprintf("%s %s %s: %s", s.payment.Kind, s.payment.Amount.StringFixed(2), s.payment.Currency, s.payment.Outcome())
+	if charged := s.payment.Result.Amount; !charged.IsZero() && !charged.Equal(s.payment.Amount) {
+		text += ", charged " + charged.StringFixed(2)
+	}
 	if s.payment.Result.TransactionID != "" {
 		text += ", transaction " + s.payment.Result.TransactionID
 	}
