@@ -116,7 +116,7 @@ func (t *tour) pay(ctx context.Context) {
 	one("a payment is declined", "19.99",
 		func() { a.SetAuto(testserver.AutoDecline, soon) },
 		func(s scene) []claim { return s.notPaid(tillroute.Declined) })
-	one("a payment is cancelled at the device", "4.35",
+	one("a payment is cancelled at the terminal", "4.35",
 		func() { a.SetAuto(testserver.AutoCancel, soon) },
 		func(s scene) []claim { return s.notPaid(tillroute.Cancelled) })
 	one("a refund, which is a negative amount", "-8.00",

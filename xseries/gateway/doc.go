@@ -56,7 +56,9 @@
 // # Running it
 //
 // Any number of nodes may serve the pages, with one store and one Key, also in turns for the same page. Progress comes as
-// server-sent events that last 25 s at most; through proxies that hold them back the page asks every 1.5 s instead.
+// server-sent events that last 25 s at most; through proxies that hold them back the page asks every 1.5 s instead. A Pay page may
+// wait 12 hours for a pairing, and follow a payment for 7 days. Under another Key, merchants connect again and open Pay pages are
+// opened again; payments go on. What is known of a register, such as its currency, is asked for again after ten minutes.
 // Register [Handler.Close] with [http.Server.RegisterOnShutdown].
 //
 // # Testing
