@@ -107,7 +107,8 @@ type Notification struct {
 }
 
 // ParseNotification reads what was posted. It is an error of kind Invalid if it isn't a JSON object, or has a member twice with
-// different values: nobody could say which one is meant. All else is tolerated. It checks nobody's identity: [NewNotificationHandler] does.
+// different values: nobody could say which one is meant. All else is tolerated. It checks nobody's identity:
+// [NewNotificationHandler] does.
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 func ParseNotification(payload []byte) (Notification, error) {

@@ -26,9 +26,9 @@
 // # Paying
 //
 // The page asks the sell screen what is to be paid, checks that against its own address, the store's grant, the register and its
-// pairing, and submits a payment. It shows how that comes forward, and tells the sell screen ACCEPT or DECLINE on the terminal's
-// word alone, or that of the person who resolved the payment. While nobody knows how a payment ended, the page stays open and says what to do; it goes on when somebody has
-// found out, see [Config.CashierMayResolve] and [pairing.Router.Resolve].
+// pairing, and submits a payment. It shows how that comes forward, and tells the sell screen ACCEPT or DECLINE on the word of the
+// terminal alone, or of the person who resolved the payment. While nobody knows how a payment ended, the page stays open and says
+// what to do; it goes on when somebody has found out, see [Config.CashierMayResolve] and [pairing.Router.Resolve].
 //
 // A page that is closed, reloaded or opened twice takes up the payment that is there. A new payment for a sale begins only when
 // the one before it is settled: it moved no money, or the sale has it. The sell screen doesn't acknowledge an ACCEPT. That the sale
