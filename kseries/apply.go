@@ -88,8 +88,8 @@ func (r *reader) again() { r.at, r.recent = r.begin, nil }
 
 // Run applies what has been approved until ctx ends, and returns ctx's error. It takes up what an earlier process left behind: it
 // begins by reading the store's payments from the first one on, while it does what there is to do about those that it has read. A
-// million take SQLite some 20 s, and newer ones that were submitted at other nodes wait for that. One call runs at a time; any number
-// of nodes may run on one store. What goes wrong is logged, and tried again.
+// million take SQLite some 20 s, and newer ones that were submitted at other nodes wait for that. One call runs at a time, and another
+// one is an error of kind Invalid; any number of nodes may run on one store. What goes wrong is logged, and tried again.
 //
 // From then on it reads what is new, and the payments of the last 3 s, at each Interval, and those of the last 5 min each minute: those
 // of several terminals need not appear in their order. Of the payments that are not over it reads each by itself, up to some 1000 a

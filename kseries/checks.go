@@ -74,18 +74,23 @@ type Check struct {
 	// Name is for people, such as ORDER A1C2E.
 	Name string
 	// Total and Paid are what the check comes to, and what was paid of it. They are not valid if the server left them out.
-	Total, Paid   decimal.NullDecimal
+	Total, Paid decimal.NullDecimal
+	// ServiceCharge is the check's. Whether Total has it in it isn't documented.
 	ServiceCharge decimal.Decimal
 	// OpenedAt and ClosedAt are in UTC. Zero means not known, or not closed.
 	OpenedAt, ClosedAt time.Time
-	ClientCount        int64
-	StaffID            int64
-	StaffName          string
+	// ClientCount is how many guests there are.
+	ClientCount int64
+	// StaffID and StaffName are who is responsible.
+	StaffID   int64
+	StaffName string
 	// TableNumber is 0 without a table.
 	TableNumber int64
-	POSID       int64
-	Sales       []Sale
-	Payments    []PaymentEntry
+	// POSID is the vendor's name for the point of sale.
+	POSID int64
+	// Sales and Payments are what was ordered, and what was paid. In notifications the [Endpoint] must ask for them.
+	Sales    []Sale
+	Payments []PaymentEntry
 }
 
 // Due returns what is still to be paid. It returns false if the server didn't say both amounts: then nobody knows.
@@ -109,7 +114,8 @@ func (c Check) Payment(reference string) (PaymentEntry, bool) {
 	return found, ok
 }
 
-// Sale is a line of a check.
+// Sale is a line of a check. Amounts are in units of the business's currency. The vendor's examples are of a quantity of 1: whether
+// the amounts with and without tax are those of the whole line isn't documented.
 type Sale struct {
 	ID               int64
 	UUID, Name, SKU  string

@@ -46,7 +46,8 @@ type Config struct {
 	Environment Environment
 	// AccessToken is one that somebody else renews.
 	AccessToken tillroute.Secret
-	// OAuth is the application that the merchant has given their consent to.
+	// OAuth is the application that the merchant has given their consent to. A client asks for no consent, and needs no
+	// RedirectURL and no Scopes.
 	OAuth OAuth
 	// Tokens is where the merchant's grant is kept, under the system [System] and the account Account. One that is deleted
 	// there is used for half a minute more at most, or as long as Tokens can't be read and the access token lasts.
@@ -56,7 +57,7 @@ type Config struct {
 	Account string
 	// BaseURL is the server, without /o or /f. Defaults to the Environment's.
 	BaseURL string
-	// HTTP says how to talk HTTP.
+	// HTTP says how to talk HTTP. Tokens are renewed as OAuth.HTTP says.
 	HTTP tillroute.HTTPOptions
 }
 
@@ -101,7 +102,8 @@ type core struct {
 	replace func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error)
 }
 
-// New checks the configuration and returns a client. It sends nothing. Its error names every field that is wrong.
+// New checks the configuration and returns a client. It sends nothing. Its error, of kind Invalid, names every field that is
+// wrong, and what is wrong with HTTP once the rest is right.
 func New(config Config) (*Client, error) {
 	if config.HTTP.Transport == nil {
 		config.HTTP.Transport = rest.NewTransport()

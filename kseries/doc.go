@@ -24,6 +24,7 @@
 // [Payments] does all that: it takes payments for checks at the terminals that tables are paired with, applies what was approved,
 // follows it until it is known what became of it, and keeps what a person has to see to.
 //
+//	// router is a pairing.Router, which runs, and the tables are paired with its terminals.
 //	payments, err := kseries.NewPayments(kseries.PaymentsConfig{Client: client, Router: router, EndpointID: endpoint})
 //	go payments.Run(ctx)
 //	hooks, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
@@ -76,7 +77,7 @@
 // # Pagination
 //
 // The API's lists come whole, but for staff and the finance businesses: [StaffService.List] and [FinanceService.Businesses] get a
-// page, [StaffService.All] walks them all.
+// page, [StaffService.All] walks all people. [Payments.Open] goes through the payments that somebody has to see to.
 //
 // # Testing
 //

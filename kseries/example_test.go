@@ -97,6 +97,95 @@ func ExamplePaymentsService_Apply() {
 	// taken earlier <nil>
 }
 
+// No attempt got an answer. The same payment is sent again, and never under another reference.
+func ExamplePaymentsService_Apply_unknownOutcome() {
+	restaurant, err := kseriestest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = restaurant.Close() }()
+	config := restaurant.Config()
+	config.HTTP.Retries = -1 // so that one lost answer will do for this example
+	client, err := kseries.New(config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	if _, err := client.Webhooks.Create(ctx, kseries.Endpoint{ID: "app", URL: "https://pay.example.com/kseries"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	check, err := restaurant.OpenCheck(2, restaurant.Products()[0].SKU)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	payment := kseries.Payment{
+		BusinessLocationID: restaurant.BusinessLocationID(), AccountIdentifier: check.AccountIdentifier, Reference: "visit-1001",
+		EndpointID: "app", Amount: check.Total, Method: "OOPAYMENT", TTL: 5 * time.Minute,
+	}
+	restaurant.LoseReply(http.MethodPost, "/o/op/1/pay")
+	submitted, err := client.Payments.Apply(ctx, payment)
+	if errors.Is(err, tillroute.ErrOutcomeUnknown) {
+		payment.Again = true // Kept with the payment, so that whoever takes it up after a crash knows.
+		submitted, err = client.Payments.Apply(ctx, payment)
+	}
+	fmt.Println("taken", submitted.Taken, err)
+	// Output: taken earlier <nil>
+}
+
+// A merchant connects. From then on a client needs the application, the tokens and the name of the grant.
+func ExampleOAuth_Exchange() {
+	restaurant, err := kseriestest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = restaurant.Close() }()
+	ctx := context.Background()
+	app := restaurant.OAuth("https://pay.example.com/connected", "orders-api", "offline_access")
+	state := kseries.NewState() // kept in the browser's session
+	target, err := app.AuthCodeURL(state)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	query, err := restaurant.Consent(ctx, target) // The merchant's browser goes there, and comes back with this.
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	code, err := app.ParseCallback(query, state)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	grant, err := app.Exchange(ctx, "my-bistro", code)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tokens := memstore.New(memstore.Config{}) // one that survives, in a real program
+	if _, err := tokens.PutGrant(ctx, grant, -1); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("connected:", grant.Account, "missing scopes:", app.MissingScopes(grant))
+
+	client, err := kseries.New(kseries.Config{OAuth: app, Tokens: tokens, Account: "my-bistro", BaseURL: restaurant.URL()})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	businesses, err := client.Businesses.List(ctx)
+	fmt.Println("businesses:", len(businesses), err)
+	// Output:
+	// connected: my-bistro missing scopes: []
+	// businesses: 1 <nil>
+}
+
 func ExampleNewNotificationHandler() {
 	handler, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
 		Credentials: []kseries.Credential{{Username: "lightspeed", Password: "a password"}},

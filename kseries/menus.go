@@ -78,9 +78,11 @@ type MenuEntry struct {
 
 	SKU string
 	// Price is not valid if the server left it out. ExtraPrice comes on top if the entry is chosen in a deal.
-	Price, ExtraPrice                   decimal.NullDecimal
-	PricingStrategy                     PricingStrategy
-	NameCanChange                       bool
+	Price, ExtraPrice decimal.NullDecimal
+	PricingStrategy   PricingStrategy
+	// NameCanChange says that an order may name the item otherwise.
+	NameCanChange bool
+	// TaxIncluded says that Price is with tax.
 	TaxIncluded                         bool
 	DefaultTaxAmount, DefaultTaxPercent decimal.NullDecimal
 	ConditionalTaxRules                 bool
@@ -100,8 +102,8 @@ type MenuEntry struct {
 // MenuChoice is a group of entries to choose from.
 type MenuChoice struct {
 	Description, SKU string
-	Required         bool
-	Multiple         bool
+	// Required says that something must be chosen, and Multiple that more than one entry may be.
+	Required, Multiple bool
 	// Minimum and Maximum are how many to choose. Nil means that it isn't limited.
 	Minimum, Maximum *int64
 	RichData         *RichData
@@ -128,8 +130,9 @@ type ItemText struct{ Locale, Name, Description string }
 
 // ModifierGroup is a group of ways to do something, such as how a steak is cooked.
 type ModifierGroup struct {
-	ID        int64
-	Name      string
+	ID   int64
+	Name string
+	// Multiple says that more than one of the modifiers may be chosen.
 	Multiple  bool
 	Modifiers []Modifier
 }

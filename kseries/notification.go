@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/delivery"
 	"github.com/tillroute/tillroute/internal/wire"
 )
@@ -29,9 +30,10 @@ const (
 // NotificationStatus is what happened. Values that are not named here are kept as they are.
 type NotificationStatus string
 
-// The documented values. Those of items and readiness are [Restricted], [NotRestricted], [Ready] and [NotReady].
+// The documented values. Those of items are [Restricted] and [NotRestricted]; those of readiness are a [ReadyStatus], see
+// Notification.Readiness.
 const (
-	// Success is a payment that was applied to its check, or an order that has become one.
+	// Success is a payment that was applied to its check, or an order that was taken and has a check.
 	Success NotificationStatus = "SUCCESS"
 	// Failure is one that was not, and won't be: the next try needs a new reference.
 	Failure NotificationStatus = "FAILURE"
@@ -75,10 +77,12 @@ const TaskTimeout = "errors.payment.pos.task_timeout"
 // Notification is what the vendor posts to an [Endpoint]. Any field may be missing in any of them: then it is zero.
 type Notification struct {
 	// Type is empty if the vendor didn't say, which it leaves out at times: tell a payment from an order by its Reference.
-	Type   NotificationType
+	Type NotificationType
+	// Status is what happened.
 	Status NotificationStatus
 	// Reference is that of the [Payment] or the [Order].
-	Reference          string
+	Reference string
+	// BusinessLocationID is where it happened. It may be 0.
 	BusinessLocationID int64
 	// AccountIdentifier names the check, such as A1234.56.
 	AccountIdentifier string
@@ -102,14 +106,15 @@ type Notification struct {
 	Payload json.RawMessage
 }
 
-// ParseNotification reads what was posted. It is an error if it isn't a JSON object, or has a member twice with different
-// values: nobody could say which one is meant. All else is tolerated. It checks nobody's identity: [NewNotificationHandler] does.
+// ParseNotification reads what was posted. It is an error of kind Invalid if it isn't a JSON object, or has a member twice with
+// different values: nobody could say which one is meant. All else is tolerated. It checks nobody's identity:
+// [NewNotificationHandler] does.
 //
 // API reference: https://api-docs.lsk.lightspeed.app/
 func ParseNotification(payload []byte) (Notification, error) {
 	members, err := fold(payload)
 	if err != nil {
-		return Notification{}, fmt.Errorf("the notification can't be read: %w", err)
+		return Notification{}, tillroute.Invalid(System, "ParseNotification", "the notification can't be read: %s", err)
 	}
 	text := func(name string) string { return wire.Scalar(members[name]) }
 	n := Notification{

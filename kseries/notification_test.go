@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/kseries"
 )
 
@@ -114,7 +115,7 @@ func TestNotificationsAreReadWhateverTheirForm(t *testing.T) {
 		`{"status":"FAILURE","Status":"SUCCESS"}`, `status=SUCCESS`, `{"account":{"paidAmount":1},"Account":{"paidAmount":2}}`,
 	} {
 		_, err := kseries.ParseNotification([]byte(text))
-		require.Error(t, err, text)
+		require.ErrorIs(t, err, tillroute.ErrInvalid, text)
 	}
 }
 

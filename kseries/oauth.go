@@ -20,7 +20,8 @@ import (
 	"github.com/tillroute/tillroute/pairing"
 )
 
-// The causes of a failed connection that programs want to tell apart; ask with errors.Is.
+// The causes of a failed connection that programs want to tell apart; ask with errors.Is. The errors that wrap them are of kind
+// Forbidden, and of kind Unauthorized for ErrReconnect.
 var (
 	// ErrRefused is a merchant who said no.
 	ErrRefused = errors.New("the merchant did not give their consent")
@@ -71,7 +72,8 @@ type OAuth struct {
 	Scopes []string
 	// AuthorizeURL and TokenURL replace those of the preset.
 	AuthorizeURL, TokenURL string
-	// HTTP says how to talk HTTP. Without a Transport each call makes its own connection, and closes it.
+	// HTTP says how to talk HTTP. Without a Transport a [Client] uses that of its own HTTP, and other calls make a connection
+	// each, and close it.
 	HTTP tillroute.HTTPOptions
 }
 
@@ -187,7 +189,7 @@ func (o OAuth) clientProblems() []string {
 // the state that this browser's session began with.
 //
 // Nothing in the query can be trusted before the state has been checked; a state that is missing or another is [ErrState]. A
-// merchant who said no is [ErrRefused], with the vendor's word for it as Code.
+// merchant who said no is [ErrRefused], with the vendor's word for it as Code. A query without a code is an error of kind Invalid.
 //
 // API reference: https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
 func (o OAuth) ParseCallback(query url.Values, wantState string) (code tillroute.Secret, err error) {
@@ -232,7 +234,7 @@ func single(query url.Values, name string) (value string, ok bool, err error) {
 	case 1:
 		return values[0], true, nil
 	default:
-		return "", false, fmt.Errorf("the query has %s %d times", name, len(values))
+		return "", false, fmt.Errorf("%s is there %d times", name, len(values))
 	}
 }
 

@@ -20,7 +20,7 @@ type OrdersService struct{ c *core }
 type Order struct {
 	// BusinessLocationID is where the order goes. Required.
 	BusinessLocationID int64
-	// Reference is yours, of 1 to 48 characters, two fewer than that of a [Payment]. The vendor takes it once. Required.
+	// Reference is yours, as that of a [Payment], but of 48 characters at most. The vendor takes it once. Required.
 	Reference string
 	// EndpointID is the webhook endpoint that is told what became of the order. Required.
 	EndpointID string
@@ -43,18 +43,19 @@ type Order struct {
 	CollectionCode string
 	// CollectionAt is when the customer is expected: in the future. Optional.
 	CollectionAt time.Time
-	Items        []OrderItem
+	// Items are what is ordered.
+	Items []OrderItem
 	// PrinterProfileID is how to print the receipt. Optional.
 	PrinterProfileID int64
 	// Again says that the order may have been sent before: that an earlier call with the same Reference left it open.
 	Again bool
 }
 
-// OrderPayment says how an order was paid.
+// OrderPayment says how an order was paid, in units of the business's currency.
 type OrderPayment struct {
 	// Method is the code of one of the merchant's payment methods. Optional.
 	Method string
-	// Total is what was paid with the tip in it: other than in [Payment], where the tip comes on top.
+	// Total is what was paid with the tip in it: other than in [Payment], where the tip comes on top. Up to 15 digits. Required.
 	Total decimal.Decimal
 	// Tip is the part of Total that is a tip. Optional.
 	Tip decimal.Decimal
@@ -70,9 +71,10 @@ type Customer struct {
 	// Reference is yours for the customer. It needs an Email; one that another customer has is refused at the point of sale.
 	Reference string
 	Notes     string
-	// SendReceipts is whether a new customer gets receipts by e-mail. Nil leaves it to the vendor.
+	// SendReceipts says whether a new customer gets receipts by e-mail. Nil leaves it to the vendor.
 	SendReceipts *bool
-	// EmailNotification is whether to change that setting of a known customer. The vendor's default is KeepEmail.
+	// EmailNotification says whether to change that setting of a known customer. Empty leaves it to the vendor, whose default
+	// is KeepEmail.
 	EmailNotification EmailNotification
 }
 
@@ -86,13 +88,13 @@ const (
 	KeepEmail    EmailNotification = "DONT_CHANGE"
 )
 
-// OrderItem is something that is ordered.
+// OrderItem is something that is ordered. Amounts are in units of the business's currency.
 type OrderItem struct {
 	// SKU has 1 to 25 characters. Required.
 	SKU string
-	// Quantity is above zero.
+	// Quantity is above zero. Required.
 	Quantity int32
-	// Name and Price replace those of an item that permits it. The price is optional.
+	// Name and Price replace those of an item that permits it. Both are optional.
 	Name  string
 	Price decimal.NullDecimal
 	// ModifierIDs are those of [Modifier].
@@ -100,9 +102,8 @@ type OrderItem struct {
 	// SubItems are what comes with the item, such as a side dish.
 	SubItems []OrderItem
 
-	// What follows is for items alone, not for sub-items.
-
-	// DiscountCode is that of a [Discount]. DiscountAmount or DiscountPercent, one of them, sets how much a manual one is.
+	// DiscountCode is that of a [Discount]. DiscountAmount or DiscountPercent, one of them, sets how much a manual one is. Items
+	// alone have these three and Course, sub-items don't.
 	DiscountCode                    string
 	DiscountAmount, DiscountPercent decimal.NullDecimal
 	// Course is for orders at a table: 0 or above. Nil means none.
@@ -137,8 +138,8 @@ type Address struct {
 	City  string `json:"city"`
 }
 
-// Local submits an order at a table. What is submitted, what that means, and what to do about references and lost answers is
-// as with [PaymentsService.Apply].
+// Local submits an order at a table. That it returns no error means that the vendor will try to deliver the order, and nothing
+// more. References, lost answers and the word on what became of it are as with [PaymentsService.Apply].
 //
 // API reference: POST /o/op/1/order/local, https://api-docs.lsk.lightspeed.app/operation/operation-apelocalorder
 func (s OrdersService) Local(ctx context.Context, o LocalOrder, opts ...tillroute.CallOption) (Submission, error) {
@@ -159,8 +160,9 @@ func (s OrdersService) Local(ctx context.Context, o LocalOrder, opts ...tillrout
 	return s.c.submit(ctx, ordersLocal, body, o.submit(), opts)
 }
 
-// ToGo submits an order to collect or to deliver. What is submitted, what that means, and what to do about references and lost
-// answers is as with [PaymentsService.Apply].
+// ToGo submits an order to collect or to deliver. That it returns no error means that the vendor will try to deliver it to the
+// point of sale, and nothing more. References, lost answers and the word on what became of it are as with
+// [PaymentsService.Apply].
 //
 // API reference: POST /o/op/1/order/toGo, https://api-docs.lsk.lightspeed.app/operation/operation-apeplacetogoorder
 func (s OrdersService) ToGo(ctx context.Context, o ToGoOrder, opts ...tillroute.CallOption) (Submission, error) {
@@ -271,7 +273,7 @@ func (o Order) body(wrong *problems, local bool) orderBody {
 		if p.Tip.GreaterThan(p.Total) {
 			wrong.add("Payment.Tip is more than Payment.Total, which has it in it")
 		}
-		amount, tip := wrong.paid(p.Total, p.Tip)
+		amount, tip := wrong.paid("Payment.Total", p.Total, "Payment.Tip", p.Tip)
 		body.Payment = &orderPayment{p.Method, amount, tip}
 	}
 	body.Items = wrong.items(o.Items, local, true)
@@ -345,10 +347,12 @@ type Readiness struct {
 	// UpdatedAt is when it was found out, in UTC.
 	UpdatedAt time.Time
 
+	// Enabled says that the merchant lets orders come by the API.
 	Enabled bool
 	// OrderProfileID and StaffID are 0 if none is set up.
 	OrderProfileID, StaffID int64
 
+	// SalesPeriod, AcceptingOnlineOrders and AvailableDevices are how the point of sale is.
 	SalesPeriod                             SalesPeriod
 	AcceptingOnlineOrders, AvailableDevices bool
 }

@@ -141,9 +141,10 @@ func TestOrdersRefuseWhatCannotBeRight(t *testing.T) {
 		"sub-item's discount": {func(o *kseries.Order) {
 			o.Items[0].SubItems = []kseries.OrderItem{{SKU: "x", Quantity: 1, DiscountCode: "x"}}
 		}, "sub-item", true},
-		"no total":       {func(o *kseries.Order) { o.Payment = &kseries.OrderPayment{} }, "Amount is missing", true},
+		"no total":       {func(o *kseries.Order) { o.Payment = &kseries.OrderPayment{} }, "Payment.Total is missing", true},
 		"tip over total": {func(o *kseries.Order) { o.Payment = &kseries.OrderPayment{Total: d("1"), Tip: d("2")} }, "has it in it", true},
-		"negative total": {func(o *kseries.Order) { o.Payment = &kseries.OrderPayment{Total: decimal.New(-1, 0)} }, "below zero", true},
+		"negative total": {func(o *kseries.Order) { o.Payment = &kseries.OrderPayment{Total: decimal.New(-1, 0)} }, "Payment.Total is -1: it must not be below zero", true},
+		"negative tip":   {func(o *kseries.Order) { o.Payment = &kseries.OrderPayment{Total: d("1"), Tip: d("-1")} }, "Payment.Tip is -1", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := order()

@@ -32,16 +32,18 @@ type Payment struct {
 	// AccountIdentifier names the check, such as A1234.56: see [Check]. Required here, though the vendor doesn't say so:
 	// nothing else names it.
 	AccountIdentifier string
-	// Reference is yours, of 1 to 50 characters, and used for one payment only: the vendor takes it once. It is how a
-	// notification, and an entry of the check, tell the payment from others. Required.
+	// Reference is yours, of 1 to 50 characters, none of them a control character and no space at either end. Use it for one
+	// payment only: the vendor takes it once. It is how a notification, and an entry of the check, tell the payment from others.
+	// Required.
 	Reference string
 	// EndpointID is the webhook endpoint that is told what became of the payment: see [WebhooksService.Create]. Upper and
 	// lower case differ. Required.
 	EndpointID string
 	// Amount is what was paid, without the tip, in units of the business's currency. The request names no currency. Up to
-	// 15 digits. More than is due is refused at the point of sale; less leaves the check open.
+	// 15 digits; not below zero, and zero only with a Tip. More than is due is refused at the point of sale; less leaves the
+	// check open.
 	Amount decimal.Decimal
-	// Tip comes on top of Amount. Optional.
+	// Tip comes on top of Amount. Optional, and not below zero.
 	Tip decimal.Decimal
 	// TTL is how long the vendor tries to deliver the payment to a point of sale: from a minute to 24 days, in whole
 	// milliseconds. What happens without one isn't documented.
@@ -147,17 +149,17 @@ func (p Payment) body() (paymentBody, error) {
 		AccountIdentifier: p.AccountIdentifier, Reference: p.Reference, EndpointID: p.EndpointID, Location: p.BusinessLocationID,
 		TTL: p.TTL.Milliseconds(), StaffID: p.StaffID, DeviceID: p.DeviceID, Method: p.Method, PrinterProfileID: p.PrinterProfileID,
 	}
-	body.Amount, body.Tip = wrong.paid(p.Amount, p.Tip)
+	body.Amount, body.Tip = wrong.paid("Amount", p.Amount, "Tip", p.Tip)
 	return body, wrong.err(paymentsApply)
 }
 
-// paid returns what was paid and tipped as it goes over the wire. No tip is "".
-func (p *problems) paid(paid, tipped decimal.Decimal) (amount, tip json.Number) {
-	amount = p.number("Amount", paid)
+// paid returns what was paid and tipped, which the user knows by these names, as it goes over the wire. No tip is "".
+func (p *problems) paid(paidName string, paid decimal.Decimal, tipName string, tipped decimal.Decimal) (amount, tip json.Number) {
+	amount = p.number(paidName, paid)
 	if !tipped.IsZero() {
-		tip = p.number("Tip", tipped)
+		tip = p.number(tipName, tipped)
 	} else if paid.IsZero() {
-		p.add("Amount is missing")
+		p.add("%s is missing", paidName)
 	}
 	return amount, tip
 }

@@ -30,7 +30,7 @@ type NotificationConfig struct {
 	// Deliveries remembers what was handled. Required. Purge it from time to time, of what is older than 30 days.
 	Deliveries pairing.Deliveries
 	// Source names this handler among those that share Deliveries. Two handlers with the same Source handle what is delivered
-	// to both only once. Defaults to [System].
+	// to both only once: nodes of one program have the same. Defaults to [System].
 	Source string
 	// Handle does what is to be done. Required. An error answers 503; for what will never succeed, return nil. It must be
 	// safe for concurrent use, and for what was handled before. Its context ends after Timeout, and not when the vendor hangs up.
@@ -52,13 +52,14 @@ const (
 )
 
 // NewNotificationHandler returns a handler for the URL of an [Endpoint]. It checks who posts, reads the notification and has it
-// handled once. It answers within Timeout if Handle heeds its context. Its error names every field that is wrong.
+// handled once. It answers within Timeout if Handle heeds its context, and up to 5 s later if Deliveries is slow to take down
+// what became of it. Its error names every field that is wrong.
 //
 // It answers 200 to what is handled, or was before; 401 to who has no right credentials, compared in constant time, and 405 to
 // what is no POST. Everything else is answered 503, whoever is to blame: an error or panic of Handle, a store that fails, the
-// same notification being handled, a body that can't be read, or is larger than MaxBody. Whether the vendor then posts again,
-// when and how often, isn't documented. So a notification that doesn't come is no news: look at the check when the time to
-// live has ended.
+// same notification being handled, a body that can't be read, or is larger than MaxBody. A notification whose handling was cut off
+// by a crash counts as being handled until Timeout and 10 s have passed. Whether the vendor posts again after a 503, when and how
+// often, isn't documented. So a notification that doesn't come is no news: look at the check when the time to live has ended.
 //
 // The vendor gives notifications no ID and no time. One is told from others by its type, business location, reference, status,
 // account identifier and reason, and should another content come with the same of these, by that as well. Items and readiness

@@ -29,8 +29,8 @@ type Settlement struct {
 const longestSettlement = 120
 
 // Retry has a payment applied again, under a new reference, that the point of sale has refused ([StageRefused]). by names the person
-// who has put right what stood in the way. Conflict if the payment is in another stage: where it isn't known whether the check has
-// it, trying again might apply it twice.
+// who has put right what stood in the way, in up to 120 characters. Its error is a Conflict if the payment is in another stage:
+// where it isn't known whether the check has it, trying again might apply it twice.
 func (p *Payments) Retry(ctx context.Context, id, by string) (PaymentStatus, error) {
 	const operation = "Payments.Retry"
 	if by = printable(by); by == "" || len([]rune(by)) > longestSettlement {
@@ -46,8 +46,9 @@ func (p *Payments) Retry(ctx context.Context, id, by string) (PaymentStatus, err
 	return p.decide(ctx, payment, m, mark{phase: waiting, try: m.try + 1, at: time.Now().Truncate(time.Second), text: "tried again by " + by})
 }
 
-// Resolve settles a payment as a person has: the check has it, or the money was given back. Conflict if it is settled already, or
-// still being applied: then wait.
+// Resolve settles a payment as a person has: the check has it, or the money was given back. It moves no money. Its error is a
+// Conflict if the payment was settled in another way, is on its check, was not approved, or is still being applied: then wait.
+// Settling it once more in the same way is no error.
 //
 // A payment whose outcome at the terminal is in doubt is resolved with [pairing.Router.Resolve].
 func (p *Payments) Resolve(ctx context.Context, id string, s Settlement) (PaymentStatus, error) {

@@ -13,7 +13,8 @@ const mostPayers = 1000
 // first, and that come to the due amount exactly. In Swiss francs they are multiples of 0.05, as points of sale there round;
 // what a due amount has beyond that is in the first share.
 //
-// Kind Invalid is an amount that is not above zero, that the currency has no coins for, or that is too small for so many payers.
+// Kind Invalid is an amount that is not above zero, that has more decimals than the currency, or that is too small for so many
+// payers, and fewer than 1 or more than 1000 payers.
 func Split(due decimal.Decimal, payers int, currency string) ([]decimal.Decimal, error) {
 	const operation = "Split"
 	minor, err := tillroute.ToMinor(due, currency)

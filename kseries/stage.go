@@ -54,7 +54,8 @@ func (s Stage) NeedsPerson() bool {
 type PaymentStatus struct {
 	// Payment is the one at the terminal.
 	Payment pairing.Payment
-	Stage   Stage
+	// Stage is how far it has come.
+	Stage Stage
 	// Ahead is how many payments stand before it in its terminal's queue.
 	Ahead int
 	// AccountIdentifier names the check.
@@ -62,7 +63,7 @@ type PaymentStatus struct {
 	// Reference is the one under which it was last applied, or is about to be: notifications and the check's entries have it. It
 	// is empty unless it was approved.
 	Reference string
-	// Amount and Tip are what the check gets: what it is to get, until the card was charged.
+	// Amount and Tip are what the check gets, in Payment.Currency: what it is to get, until the card was charged.
 	Amount, Tip decimal.Decimal
 	// Reason says in whole sentences why the payment is where it is, and what is to be done. It may be empty while all is well.
 	Reason string

@@ -40,7 +40,7 @@ type PaymentsConfig struct {
 	// Margin is how long to wait after the TTL for the notification, before the check decides. Defaults to 1 min; at least 1 s.
 	Margin time.Duration
 	// Retries is how often a payment is sent again with a new reference, after the point of sale has not taken it for a reason
-	// that passes. Defaults to 2; negative is never.
+	// that passes: its time to live has ended, or [UpdateFailed]. Defaults to 2; negative is never.
 	Retries int
 	// RetryPause is the least pause before anything that failed is tried again. Defaults to 10 s; at least 1 s.
 	RetryPause time.Duration
@@ -177,10 +177,11 @@ type PaymentRequest struct {
 	Register pairing.Register
 	// AccountIdentifier names the check, such as A1234.56: see [Check]. Required.
 	AccountIdentifier string
-	// Amount is what to pay of the check, without the tip. More than is due is charged all the same, and then refused at the
-	// point of sale: see [Check.Due] and [Split].
+	// Amount is what to pay of the check, without the tip: above zero, with no more decimals than Currency has. More than is due
+	// is charged all the same, and then refused at the point of sale: see [Check.Due] and [Split].
 	Amount decimal.Decimal
-	// Tip comes on top of Amount, if it is known before the card is presented. Optional: a terminal may ask for one itself.
+	// Tip comes on top of Amount, if it is known before the card is presented: the terminal is asked for both together.
+	// Optional: a terminal may ask for one itself.
 	Tip decimal.Decimal
 	// Currency is the ISO 4217 code of the business's currency: see [FinanceService.Currency]. The check is paid in units of that,
 	// whatever is said here. Required.
@@ -216,15 +217,17 @@ func (p *Payments) request(r PaymentRequest) (pairing.Request, error) {
 		Account: r.AccountIdentifier, Amount: r.Amount, Tip: r.Tip, Method: r.Method, Staff: r.StaffID, Device: r.DeviceID, Printer: r.PrinterProfileID,
 	}
 	var wrong problems
-	if r.Register.System != System {
+	location, err := strconv.ParseInt(r.Register.Account, 10, 64)
+	switch {
+	case r.Register.System != System:
 		wrong.add("Register is of the system %.40q, not of %q: make it with RegisterKey", r.Register.System, System)
-	} else if location, err := strconv.ParseInt(r.Register.Account, 10, 64); err == nil {
-		a.location = location
+	case err != nil || location <= 0:
+		wrong.add("Register.Account %.40q is not the ID of a business location: make it with RegisterKey", r.Register.Account)
+	case !p.serves(location):
+		wrong.add("Register is at business location %d, which is none of Locations", location)
 	}
-	if a.location > 0 && !p.serves(a.location) {
-		wrong.add("Register is at business location %d, which is none of Locations", a.location)
-	}
-	// What can't be applied must not be charged.
+	// What can't be applied must not be charged. The location was looked at above.
+	a.location = max(location, 1)
 	if _, err := a.payment(p.config, "-", r.Amount, r.Tip).body(); err != nil {
 		e, _ := errors.AsType[*tillroute.Error](err)
 		wrong.add("%s", e.Message)
@@ -251,7 +254,6 @@ func (p *Payments) request(r PaymentRequest) (pairing.Request, error) {
 	if len(wrong) > 0 {
 		return pairing.Request{}, tillroute.Invalid(System, operation, "payment %.40q: %s", r.ID, strings.Join(wrong, "; "))
 	}
-	var err error
 	if data[System], err = json.Marshal(a); err != nil {
 		return pairing.Request{}, tillroute.Invalid(System, operation, "payment %.40q can't be written as JSON: %s", r.ID, err)
 	}
@@ -313,8 +315,8 @@ func (a application) due(r pairing.Result) (amount, tip decimal.Decimal) {
 // the check if it is approved there. Submitting the same again returns how the first one stands. [pairing.Router.Withdraw] takes back
 // one that still waits for its terminal.
 //
-// Its errors are those of [pairing.Router.Submit]: pairing.ErrNotPaired is a table without a terminal. If the error's outcome is
-// Unknown, submit the same again.
+// Its errors are those of [pairing.Router.Submit]: pairing.ErrNotPaired is a table without a terminal. Kind Invalid is also what
+// could not be applied to a check later. If the error's outcome is Unknown, submit the same again.
 func (p *Payments) Submit(ctx context.Context, r PaymentRequest) (PaymentStatus, error) {
 	request, err := p.request(r)
 	if err != nil {
@@ -328,7 +330,7 @@ func (p *Payments) Submit(ctx context.Context, r PaymentRequest) (PaymentStatus,
 	return p.status(pairing.Progress{Payment: payment}), nil
 }
 
-// Pay submits a payment and waits for its end, as [Payments.Wait] does.
+// Pay submits a payment and waits for its end: its errors are those of [Payments.Submit] and [Payments.Wait].
 func (p *Payments) Pay(ctx context.Context, r PaymentRequest) (PaymentStatus, error) {
 	s, err := p.Submit(ctx, r)
 	if err != nil {
@@ -342,7 +344,7 @@ func (p *Payments) Pay(ctx context.Context, r PaymentRequest) (PaymentStatus, er
 //
 // If nobody can say how it ended, or if the wait ends early, the payment comes back as far as it is known together with an error
 // that matches [tillroute.ErrOutcomeUnknown]. If the wait ended early the payment goes on all the same: Wait may be called again.
-// An error of kind NotFound is an ID that there is no such payment of.
+// An ID of no payment is an error of kind NotFound.
 func (p *Payments) Wait(ctx context.Context, id string) (PaymentStatus, error) {
 	var last PaymentStatus
 	for s, err := range p.Watch(ctx, id) {
@@ -378,7 +380,7 @@ func unsettled(id string, cause error) error {
 
 // Watch follows a payment: it yields how it stands now, again after every change, and last how it ended, or that a person has to see
 // to it. Then the loop ends: see [Stage.Over]. Any number may watch one payment, on any node; a slow one misses what lies between,
-// never the end. If ctx ends, its error is yielded, and the payment goes on. The first error ends the loop.
+// never the end. If ctx ends, an error that wraps its error is yielded, and the payment goes on. The first error ends the loop.
 func (p *Payments) Watch(ctx context.Context, id string) iter.Seq2[PaymentStatus, error] {
 	return func(yield func(PaymentStatus, error) bool) {
 		var last PaymentStatus
@@ -421,7 +423,7 @@ func (p *Payments) Watch(ctx context.Context, id string) iter.Seq2[PaymentStatus
 	}
 }
 
-// Status returns how a payment stands. An error of kind NotFound is an ID that there is no payment of.
+// Status returns how a payment stands. An ID of no payment is an error of kind NotFound.
 func (p *Payments) Status(ctx context.Context, id string) (PaymentStatus, error) {
 	for progress, err := range p.router.Watch(ctx, id) {
 		if err != nil {
@@ -445,8 +447,8 @@ func (p *Payments) now(ctx context.Context, id string) (PaymentStatus, error) {
 const page = 200
 
 // Open returns up to limit payments whose card was charged, or may have been, and which are not settled: what is being applied, and
-// what waits for a person, see [Stage.NeedsPerson]. They come in the order of their Payment.Seq, and follow after. It reads the
-// store's payments from there on, so remember where the oldest one is.
+// what waits for a person, see [Stage.NeedsPerson]. They come in the order of their Payment.Seq, and follow after: 0 is the
+// beginning. It reads the store's payments from there on, so remember where the oldest one is.
 func (p *Payments) Open(ctx context.Context, after int64, limit int) ([]PaymentStatus, error) {
 	var open []PaymentStatus
 	if limit <= 0 {

@@ -1134,20 +1134,22 @@ func TestWhatCannotBeAppliedIsNotCharged(t *testing.T) {
 	f := newFloor(t)
 	p := f.node()
 	for says, change := range map[string]func(*kseries.PaymentRequest){
-		"Register is of the system": func(r *kseries.PaymentRequest) { r.Register.System = "xseries" },
-		"BusinessLocationID":        func(r *kseries.PaymentRequest) { r.Register.Account = "my-bistro" },
-		"AccountIdentifier":         func(r *kseries.PaymentRequest) { r.AccountIdentifier = "" },
-		"must be above zero":        func(r *kseries.PaymentRequest) { r.Amount, r.Tip = decimal.Zero, d("1") },
-		"must not be below zero":    func(r *kseries.PaymentRequest) { r.Tip = d("-1") },
-		"digits":                    func(r *kseries.PaymentRequest) { r.Amount = d("123456789012345.67") },
-		"Data is not a JSON object": func(r *kseries.PaymentRequest) { r.Data = []byte(`[]`) },
-		"which is taken":            func(r *kseries.PaymentRequest) { r.Data = []byte(`{"kseries":1}`) },
-		"decimals":                  func(r *kseries.PaymentRequest) { r.Amount = d("1.005") },
-		"the ID":                    func(r *kseries.PaymentRequest) { r.ID = "" },
+		"Register is of the system":    func(r *kseries.PaymentRequest) { r.Register.System = "xseries" },
+		`Register.Account "my-bistro"`: func(r *kseries.PaymentRequest) { r.Register.Account = "my-bistro" },
+		`Register.Account "-7"`:        func(r *kseries.PaymentRequest) { r.Register.Account = "-7" },
+		"AccountIdentifier":            func(r *kseries.PaymentRequest) { r.AccountIdentifier = "" },
+		"must be above zero":           func(r *kseries.PaymentRequest) { r.Amount, r.Tip = decimal.Zero, d("1") },
+		"must not be below zero":       func(r *kseries.PaymentRequest) { r.Tip = d("-1") },
+		"digits":                       func(r *kseries.PaymentRequest) { r.Amount = d("123456789012345.67") },
+		"Data is not a JSON object":    func(r *kseries.PaymentRequest) { r.Data = []byte(`[]`) },
+		"which is taken":               func(r *kseries.PaymentRequest) { r.Data = []byte(`{"kseries":1}`) },
+		"decimals":                     func(r *kseries.PaymentRequest) { r.Amount = d("1.005") },
+		"the ID":                       func(r *kseries.PaymentRequest) { r.ID = "" },
 	} {
 		_, err := p.Submit(t.Context(), ask(change))
 		require.ErrorIs(t, err, tillroute.ErrInvalid, says)
 		require.ErrorContains(t, err, says)
+		require.NotContains(t, err.Error(), "BusinessLocationID", "a PaymentRequest has none")
 	}
 	_, err := p.Submit(t.Context(), ask(func(r *kseries.PaymentRequest) { r.Register.ID = "table-13" }))
 	require.ErrorIs(t, err, pairing.ErrNotPaired)

@@ -20,14 +20,14 @@ type WebhooksService struct{ c *core }
 type Endpoint struct {
 	// ID is yours. Upper and lower case differ. Required.
 	ID string
-	// URL is where to post to. Required.
+	// URL is where to post to: an absolute https or http URL. Required.
 	URL string
 	// Username and Password are what the vendor proves itself with, by Basic authentication. There is nothing else that it
 	// could do: without them anybody can pretend that a check was paid. Both, or neither.
 	Username string
 	Password tillroute.Secret
-	// ProvideAccount has the check in the notifications of orders, ExpandTransactions with what was sold and ExpandPayments
-	// with what was paid.
+	// ProvideAccount puts the check into the notifications of orders, ExpandTransactions what was sold into the check, and
+	// ExpandPayments what was paid.
 	ProvideAccount, ExpandTransactions, ExpandPayments bool
 	// Subscriptions are what else to post.
 	Subscriptions []Subscription

@@ -44,14 +44,15 @@ type Config struct {
 	Currency string
 	// BaseURL is the server. Defaults to [ProductionURL].
 	BaseURL string
-	// PollInterval is the least time between two polls of a transaction. Defaults to 3 s. Less than 2 s is refused,
-	// as the server does, unless BaseURL is on this machine.
+	// PollInterval is the least time between two polls of a transaction; up to a fifth of it is added at random. Defaults
+	// to 3 s. It must be at least 2 s, as the server wants it, unless BaseURL is on this machine.
 	PollInterval time.Duration
-	// PollTimeout is how long [Client.Await] goes on without a result. Defaults to 10 minutes; must be less than 15
-	// minutes, when polling URLs end.
+	// PollTimeout is how long one call of [Client.Await] goes on without a result. Defaults to 10 minutes; must be less than
+	// 15 minutes, when polling URLs end.
 	PollTimeout time.Duration
-	// HTTP says how to talk HTTP. Its Retries and MaxRetryAfter matter little here: only what provably never arrived
-	// is repeated, and what the server refuses with leave to come back at once. A wait that it asks for is reported.
+	// HTTP says how to talk HTTP. Its Retries matter little here: only what provably never arrived is repeated, and what
+	// the server refuses with leave to come back at once. MaxRetryAfter has no effect: a wait that the server asks for is
+	// left to the caller, in the error's RetryAfter.
 	HTTP tillroute.HTTPOptions
 }
 
@@ -68,7 +69,8 @@ type core struct {
 	turns      turns
 }
 
-// New checks the configuration and returns a client. It sends nothing. Its error names every field that is wrong.
+// New checks the configuration and returns a client. It sends nothing. Its error, of kind Invalid, names every field that is
+// wrong, and what is wrong with HTTP once the rest is right.
 func New(config Config) (*Client, error) {
 	if config.BaseURL == "" {
 		config.BaseURL = ProductionURL

@@ -28,8 +28,8 @@
 // A register is paired with at most one terminal; a terminal may serve many registers, each paired with a code of its own,
 // and takes their transactions in the order in which the server gets them. Pairing again replaces the terminal, if it
 // succeeds. A terminal that is swapped for another usually stays paired. SmartConnect has no call to list or end pairings:
-// they are ended at the terminal. It doesn't tell which terminal it was either; the first transaction does
-// ([Transaction.DeviceID]), such as [Register.Status].
+// they are ended at the terminal. Nor does it say which terminal a register was paired with: the first transaction tells
+// ([Transaction.DeviceID]), and so does [Register.Status].
 //
 // A lane that shall use several terminals has a virtual register for each: [Client.Lane].
 //
@@ -57,7 +57,7 @@
 //
 // A program that writes down what it is about to start, and the [Transaction] right after, may be killed at any time: while
 // the polling URL lives, another one awaits the result with it. [Driver] under a [pairing.Router] does that. Where the
-// handle was lost or has ended, a person decides. What the terminal remembers of its last transaction
+// polling URL was lost or has ended, a person decides. What the terminal remembers of its last transaction
 // ([Register.LastTransaction], [Driver.Evidence]) may help them, and is never adopted by itself.
 //
 // # Money

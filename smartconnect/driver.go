@@ -17,8 +17,8 @@ import (
 // probeTime bounds the question which terminal a pairing led to.
 const probeTime = 5 * time.Second
 
-// Driver moves money on SmartConnect terminals for a router. It implements [pairing.Driver] and [pairing.Pairer], and
-// is safe for concurrent use.
+// Driver moves money on SmartConnect terminals for a router, under the name [Provider]. It implements [pairing.Driver] and
+// [pairing.Pairer], and is safe for concurrent use. [NewDriver] makes one; the methods of the zero value return an error.
 type Driver struct{ client *Client }
 
 var (
@@ -37,6 +37,9 @@ func NewDriver(client *Client) *Driver { return &Driver{client} }
 // may be busy) the serial stands for this register alone until its first payment tells ([pairing.Handle.Serial]), and the
 // terminal is named "SmartConnect terminal" for people. Only with the device's own name is it known that several registers
 // share a terminal.
+//
+// Its errors are those of [Register.Pair]. After a lost reply Pair finds out by itself whether a new identity is paired, if the
+// terminal answers.
 func (d *Driver) Pair(ctx context.Context, r pairing.PairRequest) (pairing.Link, error) {
 	identity := r.Identity
 	if identity == "" {
@@ -93,7 +96,10 @@ func standIn(r pairing.Register) string {
 }
 
 // Start hands a payment to the register's terminal. It knows the kinds [pairing.Purchase] and [pairing.Refund], and those
-// that this package names; [PaymentData] is what some of them need.
+// that this package names; [PaymentData] is what some of them need. The payment's currency must be Config.Currency.
+//
+// Its errors are those of [Register.Purchase]. Too many requests are an error of kind Busy here, too, so that the payment keeps
+// its place and is tried again.
 func (d *Driver) Start(ctx context.Context, p pairing.Payment) (pairing.Handle, error) {
 	const operation = "Start"
 	if err := d.client.ready(operation); err != nil {
@@ -135,8 +141,9 @@ func notNow(ctx context.Context, err error) error {
 	return err
 }
 
-// Await follows a payment to its end, or until its polling URL is dead: then the outcome is Unknown, and the payment keeps
-// its handle. It reports when the terminal takes longer than usual and when SmartConnect can't be reached.
+// Await follows a payment to its end, or until Config.PollTimeout has passed or its polling URL is dead: then the outcome is
+// Unknown, and the payment keeps its handle. It reports when the terminal takes longer than usual and when SmartConnect can't
+// be reached.
 func (d *Driver) Await(ctx context.Context, p pairing.Payment, report func(note string)) (pairing.Result, error) {
 	if err := d.client.ready("Await"); err != nil {
 		return pairing.Result{}, err

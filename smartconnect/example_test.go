@@ -7,12 +7,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"time"
 
 	"github.com/shopspring/decimal"
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/smartconnect"
 )
 
@@ -110,6 +112,79 @@ func ExampleRegister_Purchase_unknownOutcome() {
 	}
 	// Output:
 	// look at the terminal, and do not send it again
+}
+
+// The process that began the payment is gone. Another one goes on with what was written down.
+func ExampleClient_Await() {
+	server := vendor()
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD",
+		BaseURL: server.URL + "/POS", PollInterval: time.Millisecond,
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	started := smartconnect.Transaction{
+		ID: "f363c7de", Type: smartconnect.CardPurchase, Amount: decimal.RequireFromString("12.50"),
+		// It was kept as PollingURL.Reveal(), where secrets may be.
+		PollingURL: tillroute.Secret(server.URL + "/pos/transaction/f363c7de?merchantAccessToken=secret"),
+	}
+	result, err := client.Await(context.Background(), started, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if result.Outcome == tillroute.Unknown {
+		fmt.Println("somebody has to look:", result.Reason)
+		return
+	}
+	fmt.Println(result.Outcome, result.Amount.StringFixed(2))
+	// Output:
+	// approved 13.50
+}
+
+// Under a router, payments survive the process and wait for their terminal in order.
+func ExampleNewDriver() {
+	server := vendor()
+	defer server.Close()
+	client, err := smartconnect.New(smartconnect.Config{
+		BusinessName: "Toys Shop", VendorName: "Till2Go", Currency: "NZD",
+		BaseURL: server.URL + "/POS", PollInterval: time.Millisecond,
+		HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	router, err := pairing.New(pairing.Config{
+		Store:   memstore.New(memstore.Config{}), // sqlitestore or pgstore in a program of yours
+		Drivers: map[string]pairing.Driver{smartconnect.Provider: smartconnect.NewDriver(client)},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = router.Run(ctx) })
+	defer running.Wait()
+	defer stop()
+
+	till := pairing.Register{System: "mypos", Account: "toys", ID: "till-1"}
+	paired, err := router.Pair(ctx, pairing.PairRequest{Register: till, Provider: smartconnect.Provider, Code: "63247216"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	paid, err := router.Pay(ctx, pairing.Request{
+		ID: "sale-1001", Register: till, Amount: decimal.RequireFromString("12.50"), Currency: "NZD",
+	})
+	fmt.Println(paired.Terminal, paid.Outcome(), paid.Result.Amount.StringFixed(2), err)
+	// Output:
+	// smartconnect/7070714000 approved 13.50 <nil>
 }
 
 // A lane with two terminals has a virtual register for each.

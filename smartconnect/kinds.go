@@ -28,9 +28,10 @@ const (
 
 // PaymentData is what a payment needs beyond its amount. [Driver] reads it from [pairing.Request.Data]: a JSON object that
 // has it under the name "smartconnect", as [PaymentData.Encode] writes it. Under other names the object may hold what is
-// somebody else's, and Data that is none holds nothing for the driver. What the payment's kind has no use for is refused.
+// somebody else's, and Data that is no JSON object holds nothing for the driver. A name that the driver doesn't know, and what
+// the payment's kind has no use for, is an error of kind Invalid of [Driver.Start].
 type PaymentData struct {
-	// Cash is the part of a KindPurchasePlusCash's amount that is handed out. Required for that kind.
+	// Cash is the part of a KindPurchasePlusCash's amount that is handed out, in the payment's currency. Required for that kind.
 	Cash decimal.Decimal `json:"cash,omitzero"`
 	// Reference is what a KindAuthorise is finalised by, and a KindFinalise finds it by. Required for these kinds.
 	Reference string `json:"reference,omitempty"`

@@ -34,7 +34,8 @@ const (
 	NoContact Progress = "no contact with SmartConnect, trying on"
 )
 
-// Poll asks once how far a transaction that moves money is. It must not be called more often than every 2 s.
+// Poll asks once how far a transaction that moves money is, for programs that keep the pace themselves; others use
+// [Client.Await]. It must not be called more often than every 2 s.
 //
 // An error says that this poll told nothing, and leaves the outcome of the transaction unknown. With the kinds
 // Unauthorized, Forbidden and NotFound the polling URL is dead: it never tells anything again. Any other may pass, except
@@ -128,9 +129,9 @@ func secretsOf(pollingURL tillroute.Secret) []string {
 // transaction share the pace: together they poll no faster, but [Client.Poll] doesn't count. report, if it isn't
 // nil, is called with what people should know meanwhile, when it changes, by the goroutine that called Await.
 //
-// An error says that ctx has ended, or, with kind Invalid, that t has no polling URL of this server or moves no money
-// ([Client.AwaitReport]). It matches [tillroute.ErrOutcomeUnknown]: the transaction goes on. Await it again with the same
-// handle, here or in another process.
+// An error says that ctx has ended (kind Canceled or Timeout), or that t has no polling URL of this server or moves no money
+// (kind Invalid; see [Client.AwaitReport]). It matches [tillroute.ErrOutcomeUnknown]: the transaction goes on. Await it again
+// with the same handle, here or in another process.
 //
 // API reference: GET {PollingUrl}, http://smartpaydev.com/reference/transaction-endpoint.html
 func (c *Client) Await(ctx context.Context, t Transaction, report func(Progress)) (Result, error) {

@@ -21,8 +21,8 @@ type Report struct {
 }
 
 // Status asks the register's terminal how it is. It is the only way to learn whether a register is paired, and with which
-// terminal ([Answer.DeviceID]). It waits behind what the terminal is doing, so it may take minutes; a terminal that is
-// switched off is a Report that isn't OK.
+// terminal ([Answer.DeviceID]); one that isn't is [pairing.ErrNotPaired]. It waits behind what the terminal is doing, so it may
+// take minutes, and Config.PollTimeout at most; a terminal that is switched off is a Report that isn't OK.
 //
 // Like everything that moves no money it waits for the answer as [Client.AwaitReport] does, and reports progress as it does.
 // A question may be asked again after any error.

@@ -20,7 +20,7 @@ type Result struct {
 	// Amount is what was charged, refunded or held, surcharge and tip included. It is zero unless Outcome is Approved. An
 	// approval that names no amount has [Transaction.Amount], and a Reason that says so.
 	Amount decimal.Decimal
-	// Surcharge and Tip are the parts of Amount that were added at the terminal.
+	// Surcharge and Tip are the parts of Amount that were added at the terminal. They are zero if the answer names none.
 	Surcharge, Tip decimal.Decimal
 	// Answer is what SmartConnect said.
 	Answer
@@ -33,9 +33,10 @@ type Answer struct {
 	// Receipt is the text of the receipt, about 30 columns wide, to be printed as it is.
 	Receipt string
 	// AuthID, AcquirerRef, TerminalRef, CardPAN (masked), CardType, AccountType and Merchant are what banks know it by.
-	// Timestamp is the terminal's local time.
+	// Timestamp is the terminal's local time, as 20060102150405.
 	AuthID, AcquirerRef, TerminalRef, CardPAN, CardType, AccountType, Merchant, Timestamp string
-	// TransactionResult and Result say what became of it. ResultText may be left over from an earlier state.
+	// TransactionResult and Result are the vendor's words for what became of the money, and of the terminal's work; an Outcome
+	// is made of both. ResultText may be left over from an earlier state.
 	TransactionResult, Result, ResultText string
 }
 

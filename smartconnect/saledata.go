@@ -12,9 +12,11 @@ import (
 const saleDataVersion = "1.0.0"
 
 // SaleData tells SmartConnect what is being sold; see [Register.WithSale]. TotalAmount and TotalTax are required, all else
-// is optional. It decides nothing: what is charged is the transaction's amount alone. Don't rely on getting it back.
+// is optional, and what is empty is not sent. It decides nothing: what is charged is the transaction's amount alone. Don't rely
+// on getting it back.
 //
-// Numbers are text, because the vendor doesn't say whether amounts are decimals or cents: agree on it with them.
+// Numbers are text, and sent as they are, because the vendor doesn't say whether amounts are decimals or cents: agree on it with
+// them.
 //
 // API reference: http://smartpaydev.com/reference/sale-data.html
 type SaleData struct {

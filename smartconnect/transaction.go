@@ -88,8 +88,8 @@ type Transaction struct {
 	ID string
 	// Type is what it does.
 	Type Type
-	// Amount is what was asked for, if money was; [Register.Start] leaves it at zero. It stands in for the charged amount if
-	// an approval names none.
+	// Amount is what was asked for, if money was, in units of Config.Currency; [Register.Start] leaves it at zero. It stands in
+	// for the charged amount if an approval names none.
 	Amount decimal.Decimal
 	// PollingURL is where its result can be had, for about 15 minutes from the start.
 	PollingURL tillroute.Secret
@@ -101,8 +101,8 @@ type Transaction struct {
 //
 // It returns as soon as the terminal's side has taken the transaction; [Client.Await] gives the result. amount is above
 // zero, with no more than two decimals. A terminal that is occupied is an error of kind Busy, an unpaired register is
-// [pairing.ErrNotPaired]; both mean that nothing was started. An error that matches [tillroute.ErrOutcomeUnknown] may
-// have started it: there is no way to find out but at the terminal. It is never sent again.
+// [pairing.ErrNotPaired], and what can't be sent is of kind Invalid: nothing was started then. An error that matches
+// [tillroute.ErrOutcomeUnknown] may have started it: there is no way to find out but at the terminal. It is never sent again.
 //
 // API reference: POST /Transaction, http://smartpaydev.com/reference/transaction-types.html
 func (r Register) Purchase(ctx context.Context, amount decimal.Decimal, opts ...tillroute.CallOption) (Transaction, error) {

@@ -31,7 +31,8 @@ type Config struct {
 	DomainPrefix string
 	// AccessToken is a personal token, or any other that somebody else renews.
 	AccessToken tillroute.Secret
-	// OAuth is the application that the store has given its consent to.
+	// OAuth is the application that the store has given its consent to. A client asks for no consent, and needs no RedirectURL
+	// and no Scopes.
 	OAuth OAuth
 	// Tokens is where the store's grant is kept, under the system [System] and the account DomainPrefix. One that is deleted
 	// there is used for half a minute more at most, or as long as Tokens can't be read and the access token lasts.
@@ -42,7 +43,7 @@ type Config struct {
 	// BaseURL is the server, without /api. {domain_prefix} in it is replaced by DomainPrefix. Defaults to
 	// OAuth.BaseURL, or else to https://{domain_prefix}.retail.lightspeed.app.
 	BaseURL string
-	// HTTP says how to talk HTTP.
+	// HTTP says how to talk HTTP. Tokens are renewed as OAuth.HTTP says.
 	HTTP tillroute.HTTPOptions
 }
 
@@ -76,7 +77,8 @@ type core struct {
 	replace func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error)
 }
 
-// New checks the configuration and returns a client. It sends nothing. Its error names every field that is wrong.
+// New checks the configuration and returns a client. It sends nothing. Its error, of kind Invalid, names every field that is
+// wrong, and what is wrong with HTTP once the rest is right.
 func New(config Config) (*Client, error) {
 	if config.APIVersion == "" {
 		config.APIVersion = LatestAPIVersion
@@ -174,7 +176,7 @@ func validVersion(text string) bool {
 
 func digits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
-// RegisterKey returns the name under which the routing core knows a register of a store.
+// RegisterKey returns the name under which the routing core knows a register of a store: that of its domain prefix and its ID.
 func RegisterKey(domainPrefix, registerID string) pairing.Register {
 	return pairing.Register{System: System, Account: domainPrefix, ID: registerID}
 }

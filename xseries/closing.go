@@ -40,8 +40,9 @@ type PaymentTotal struct {
 }
 
 // Close closes a register with what was counted for each payment type, and returns the register as it is then.
-// [RegistersService.PaymentsSummary] says what there should be. A payment type that is missing a name, there twice, or whose
-// total has more than forty digits, is an error of kind Invalid. It needs the scopes register:close and payment_types:read.
+// [RegistersService.PaymentsSummary] says what there should be. A total without a PaymentTypeID, a payment type that is there
+// twice, and a total of more than forty digits are errors of kind Invalid. It needs the scopes register:close and
+// payment_types:read.
 //
 // It isn't repeated once it may have arrived: somebody may have opened the register again, and would find it closed with
 // totals of the day before. If the error matches [tillroute.ErrOutcomeUnknown], see with [RegistersService.Get] whether the

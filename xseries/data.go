@@ -38,7 +38,8 @@ type DataSale struct {
 	// ID and ClientSaleID are the same in all known examples.
 	ID, ClientSaleID string
 	// ClientID says what kind of till it is: "web_register" in a browser.
-	ClientID   string
+	ClientID string
+	// CustomerID is the customer's, or empty.
 	CustomerID string
 	Totals     DataTotals
 	LineItems  []DataLineItem
@@ -46,10 +47,12 @@ type DataSale struct {
 	Discount json.RawMessage
 }
 
-// DataTotals are a sale's sums. ToPay is the whole sale with its tax, not what remains to be paid.
+// DataTotals are a sale's sums. Price is without tax, Paid is what was paid before, and ToPay is the whole sale with its tax, not
+// what remains to be paid.
 type DataTotals struct{ Tax, Price, Paid, ToPay decimal.Decimal }
 
-// DataLineItem is something that is sold.
+// DataLineItem is something that is sold. UnitTax is the tax on top of UnitPrice, and TaxRate a factor: 0.15 is 15 %. Whether
+// Discount is that of a unit or of the line isn't documented.
 type DataLineItem struct {
 	ProductID, Name, SKU, TaxID, ImageURL           string
 	Quantity, UnitPrice, UnitTax, TaxRate, Discount decimal.Decimal

@@ -23,7 +23,7 @@ import (
 type Delivery struct {
 	// Type is empty if the store didn't say: give each type of webhook a URL and a handler of its own.
 	Type WebhookType
-	// DomainPrefix is the store's, or empty.
+	// DomainPrefix is the store's, or empty if the vendor didn't say: who has to tell stores apart gives each a URL of its own.
 	DomainPrefix string
 	// Environment is in the vendor's words, such as production, or empty.
 	Environment string
@@ -45,7 +45,7 @@ type WebhookConfig struct {
 	// Deliveries remembers what was handled. Required. Purge it from time to time, of what is older than 30 days.
 	Deliveries pairing.Deliveries
 	// Source names this handler among those that share Deliveries. Two handlers with the same Source handle what is delivered
-	// to both only once. Defaults to [System].
+	// to both only once: nodes of one program have the same. Defaults to [System].
 	Source string
 	// Handle does what is to be done. Required. An error has the store deliver again later; for what will never succeed, return
 	// nil. It must be safe for concurrent use, and for what was handled before, if the process died or the payload has no
@@ -68,12 +68,14 @@ const (
 )
 
 // NewWebhookHandler returns a handler for the URL of a [Webhook]. It checks the signature, reads the form and has each change
-// handled once. It answers within Timeout if Handle heeds its context. Its error names every field that is wrong.
+// handled once. It answers within Timeout if Handle heeds its context, and up to 5 s later if Deliveries is slow to take down
+// what became of it. Its error names every field that is wrong.
 //
 // It answers 204 to what is handled, or was before; 401 to what the vendor did not sign, and 405 to what is no POST. Everything
 // else is answered 503, whoever is to blame, because the vendor delivers again what is answered 5xx (up to 20 times in 48
 // hours), and forgets what is answered 4xx: an error or panic of Handle, a store that fails, the same delivery being handled, a
-// signed body that can't be read, or is larger than MaxBody.
+// signed body that can't be read, or is larger than MaxBody. A change whose handling was cut off by a crash counts as being
+// handled until Timeout and 10 s have passed.
 //
 // A change is told from others by the ID and version in its payload and, should these come with another content, by that as
 // well. A payload without a version is told by its content alone: something that changes and changes back to exactly what it

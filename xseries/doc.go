@@ -1,6 +1,7 @@
 // Package xseries is a client for Lightspeed Retail X-Series (formerly Vend): OAuth; registers, outlets, payment types,
 // sales and webhooks over REST; a receiver of webhooks; and the messages of the Payments API, by which the sell screen asks a
-// payment page in an iframe for money.
+// payment page in an iframe for money. [github.com/tillroute/tillroute/xseries/gateway] has that page, and those on which merchants
+// pair terminals.
 //
 //	app := xseries.OAuth{ClientID: id, ClientSecret: secret, RedirectURL: callback, Scopes: []string{"registers:read"}}
 //	client, err := xseries.New(xseries.Config{DomainPrefix: "acme", OAuth: app, Tokens: store})
@@ -21,7 +22,8 @@
 // # Errors
 //
 // Every error is, or wraps, a [*tillroute.Error]. The vendor has no published form for errors; its text is in Message, and
-// the answer as it came in Body. Kind Forbidden usually means that a scope is missing: the message names those needed.
+// the answer as it came in Body. Kind Forbidden usually means that a scope is missing: the message names those needed. An ID
+// that is empty is of kind Invalid, and nothing is sent.
 //
 // # Retries and idempotency
 //

@@ -168,6 +168,56 @@ func ExampleOAuth_ParseCallback() {
 	// true
 }
 
+// A merchant connects their store. From then on a client needs the application and the tokens alone.
+func ExampleOAuth_Exchange() {
+	store, err := xseriestest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = store.Close() }()
+	ctx := context.Background()
+	app := store.OAuth("https://pay.example.com/callback", "registers:read", "outlets:read")
+	state := xseries.NewState() // kept in the browser's session
+	target, err := app.AuthCodeURL(state)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	query, err := store.Consent(ctx, target) // The merchant's browser goes there, and comes back to the callback with this.
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	callback, err := app.ParseCallback(query, state)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	grant, err := app.Exchange(ctx, callback)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tokens := memstore.New(memstore.Config{}) // one that survives, in a real program
+	if _, err := tokens.PutGrant(ctx, grant, -1); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("connected:", grant.Account, "missing scopes:", app.MissingScopes(grant))
+
+	client, err := xseries.New(xseries.Config{DomainPrefix: grant.Account, OAuth: app, Tokens: tokens})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	registers, err := client.Registers.List(ctx, xseries.ListOptions{})
+	fmt.Println("its registers can be read:", len(registers.Items) > 0, err)
+	// Output:
+	// connected: simstore missing scopes: []
+	// its registers can be read: true <nil>
+}
+
 func ExampleData_Charge() {
 	message, err := xseries.ParseMessage([]byte(`{"success":true,"step":"DATA","register_sale":{},
 		"payment":{"register_id":"0800278f-358c-11e6-fcf3-9005a15d99d9","amount":"-8.00"}}`))

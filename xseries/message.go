@@ -45,6 +45,7 @@ type field struct {
 // Setup shows or hides the close button of the modal. The sell screen gets it first of all, with EnableClose false, so that
 // nobody leaves while a card may be charged.
 type Setup struct {
+	// EnableClose shows the button: for pages that don't end by themselves, and on which nothing is under way.
 	EnableClose bool
 	// Extra are fields that this package doesn't know.
 	Extra map[string]json.RawMessage
@@ -94,6 +95,7 @@ type Exit struct {
 
 // Other is a step that this package doesn't know.
 type Other struct {
+	// Name is the step's.
 	Name Step
 	// Extra are its fields beside the step.
 	Extra map[string]json.RawMessage
@@ -159,7 +161,7 @@ func (m Other) fields() ([]field, map[string]json.RawMessage) { return nil, m.Ex
 
 // EncodeMessage returns the text to post. It is what JSON.stringify gives: no spaces, the step first, < and > as they are.
 // It is no HTML, and must not be put into a page as it is. Fields of Extra come last, by name; those with the name of a known
-// field are left out.
+// field are left out, and one that isn't JSON is an error of kind Invalid.
 func EncodeMessage(m Message) (string, error) {
 	known, extra := m.fields()
 	known = append([]field{{"step", m.Step()}}, known...)

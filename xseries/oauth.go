@@ -23,7 +23,8 @@ import (
 	"github.com/tillroute/tillroute/pairing"
 )
 
-// The causes of a failed connection that programs want to tell apart; ask with errors.Is.
+// The causes of a failed connection that programs want to tell apart; ask with errors.Is. The errors that wrap them are of kind
+// Forbidden, and of kind Unauthorized for ErrReconnect.
 var (
 	// ErrRefused is a merchant who said no.
 	ErrRefused = errors.New("the store did not give its consent: begin again if it wants to")
@@ -56,7 +57,8 @@ type OAuth struct {
 	// BaseURL is the server that issues tokens, without /api. {domain_prefix} in it is replaced by the store's. Defaults
 	// to https://{domain_prefix}.retail.lightspeed.app.
 	BaseURL string
-	// HTTP says how to talk HTTP. Without a Transport each call makes its own connection, and closes it.
+	// HTTP says how to talk HTTP. Without a Transport a [Client] uses that of its own HTTP, and other calls make a connection
+	// each, and close it.
 	HTTP tillroute.HTTPOptions
 }
 
@@ -127,7 +129,8 @@ type Callback struct {
 // ParseCallback reads the query of the redirect URL. wantState is the state that this browser's session began with.
 //
 // Nothing in the query can be trusted before the state has been checked; a state that is missing or another is [ErrState]. A
-// merchant who said no is [ErrRefused], with the vendor's word for it as Code.
+// merchant who said no is [ErrRefused], with the vendor's word for it as Code. A query without a code or without the domain
+// prefix of a store, or with one of these twice, is an error of kind Invalid.
 //
 // API reference: https://x-series-api.lightspeedhq.com/docs/authorization
 func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, error) {
@@ -179,13 +182,14 @@ func single(query url.Values, name string) (value string, ok bool, err error) {
 	case 1:
 		return values[0], true, nil
 	default:
-		return "", false, fmt.Errorf("the query has %s %d times", name, len(values))
+		return "", false, fmt.Errorf("%s is there %d times", name, len(values))
 	}
 }
 
 // Exchange turns the code of a callback into a grant, which is to be kept with PutGrant of a [pairing.Tokens]. The code is
 // used up: if the answer is lost, the error matches [tillroute.ErrOutcomeUnknown] and the merchant has to connect again.
-// An error that matches [ErrReconnect] says that the code was not accepted.
+// An error that matches [ErrReconnect] says that the code was not accepted, and one of kind Forbidden that the tokens are those
+// of another store than the callback names.
 //
 // The grant may have fewer scopes than were asked for: see [OAuth.MissingScopes].
 //

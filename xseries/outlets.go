@@ -57,7 +57,8 @@ type Outlet struct {
 	Name string
 	// Currency is what its registers sell in, as ISO 4217 code.
 	Currency, CurrencySymbol string
-	DisplayPrices            DisplayPrices
+	// DisplayPrices says whether the prices that customers see are with tax.
+	DisplayPrices DisplayPrices
 	// TimeZone is a name of the IANA database, such as Pacific/Auckland, or empty.
 	TimeZone string
 	// DefaultTaxID is deprecated by the vendor.
@@ -77,7 +78,7 @@ type Outlet struct {
 	Version int64
 }
 
-// Attribute is something that the vendor keeps with an item.
+// Attribute is something that the vendor keeps with an outlet. What there is isn't documented.
 type Attribute struct{ Key, Value string }
 
 // UnmarshalJSON reads an outlet as the API sends it.

@@ -16,11 +16,11 @@ const rateWindow = 5 * time.Minute
 // RateLimit is how many requests the store takes, as far as its answers have said. The limit is one of the application at the
 // store, and shared by all processes: others may use it up too.
 type RateLimit struct {
-	// Limit is how many requests fit into a window of five minutes, and Remaining how many were left of them at the time At.
-	// If At is zero neither is known. Times are in UTC.
+	// Limit is how many requests fit into a window of five minutes, or 0 if that isn't known. Remaining is how many were left
+	// of them at the time At, in UTC; it isn't known if At is zero.
 	Limit, Remaining int
 	At               time.Time
-	// ClosedUntil is until when calls wait, or fail. It has passed, or is zero, if they don't.
+	// ClosedUntil is until when calls wait, or fail, in UTC. It has passed, or is zero, if they don't.
 	ClosedUntil time.Time
 }
 

@@ -88,7 +88,8 @@ type Register struct {
 	IsQuickKeysEnabled           bool
 	ReceiptTemplateID            string
 	ButtonLayoutID               string
-	CashManagedPaymentTypeID     string
+	// CashManagedPaymentTypeID is internal to the vendor.
+	CashManagedPaymentTypeID string
 	// Attributes is not in the vendor's schema. It is kept as it came.
 	Attributes json.RawMessage
 }

@@ -101,7 +101,8 @@ type Sale struct {
 	// Payments are what was paid. Refunds are negative.
 	Payments    []SalePayment
 	Adjustments []SaleAdjustment
-	// The times are in UTC. A zero DeletedAt means that the sale isn't deleted.
+	// The times are in UTC, and zero if they aren't known. Date is when it was sold. A zero DeletedAt means that the sale isn't
+	// deleted.
 	Date, CreatedAt, UpdatedAt, DeletedAt time.Time
 	// Version grows with each change.
 	Version int64
@@ -118,10 +119,10 @@ type SalePayment struct {
 	// Amount is negative for a refund.
 	Amount decimal.Decimal
 	// TransactionID is what the payment page called it in [Accept], or empty. That the vendor puts it there is very likely
-	// but not documented; Attributes may have it too.
+	// but not documented. If the payment itself has none it is the first of the Attributes.
 	TransactionID string
 	Attributes    []PaymentAttribute
-	// Surcharge is a part of what the vendor's own features added, and SurchargeRule why.
+	// Surcharge is what the vendor's own features added, and SurchargeRule why.
 	Surcharge     decimal.Decimal
 	SurchargeRule string
 	// The times are in UTC. A zero DeletedAt means that the payment isn't deleted.

@@ -22,6 +22,7 @@ var ErrSignature = errors.New("the signature is not the vendor's")
 // client secret, and neither how that is written nor whether the body is the request's or its payload. The zero value is what
 // its words say literally: the request's body as it came, in hexadecimal digits.
 type SignatureScheme struct {
+	// Encoding defaults to [SignatureHex], and Part to [SignedBody].
 	Encoding SignatureEncoding
 	Part     SignedPart
 }

@@ -34,10 +34,11 @@ const (
 
 // WebhookRequest says what a webhook should be.
 type WebhookRequest struct {
+	// Type is what to post. Required.
 	Type WebhookType
-	// URL is where to post to: an absolute https or http URL. No two webhooks have the same type and URL.
+	// URL is where to post to: an absolute https or http URL. No two webhooks have the same type and URL. Required.
 	URL string
-	// Active webhooks are the ones that post.
+	// Active webhooks are the ones that post; the zero value makes one that doesn't.
 	Active bool
 }
 

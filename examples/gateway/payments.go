@@ -29,7 +29,8 @@ const paymentsHelp = `Usage: gateway payments [-db FILE | -dsn DATABASE [-schema
   withdraw ID -by NAME -reason TEXT
       stop a payment that is still queued
   marks [-n 20] [-after SEQ]
-      the approved payments that no sale was told of, and what to do about them
+      the approved payments that no sale was told of, as far as is known, and
+      what to do about them
   mark ID TEXT [-from TEXT]
       write down what was done about one
 
@@ -238,7 +239,7 @@ func (d *desk) marks(ctx context.Context, args []string) error {
 		return d.print("Every approved payment was handed to its sale.\n")
 	}
 	var s sheet
-	s.line("No sale was told of " + count(len(list), more, "approved payment") + ".")
+	s.line("As far as is known, no sale was told of " + count(len(list), more, "approved payment") + ".")
 	for _, p := range list {
 		s.line("")
 		s.summary(p)
@@ -246,7 +247,8 @@ func (d *desk) marks(ctx context.Context, args []string) error {
 	}
 	s.line("")
 	s.text("When the payment's window is opened for the sale again, it finds the payment by itself. Where nobody will do that: " +
-		"look at the sale, record the payment there or give the money back at the terminal, and write down here who did so: " +
+		"look at the sale. It may have the payment all the same, if the till was told while the gateway could not be reached. " +
+		"If it doesn't, record the payment there or give the money back at the terminal. Then write down here who did so: " +
 		`"recorded: NAME" if the sale has it now, and "undone: the cashier" if the money was given back.`)
 	d.more(&s, "marks", list, more)
 	return d.print(s.String())

@@ -202,7 +202,11 @@ func (s story) ends(ctx context.Context, id string, want kseries.Stage) error {
 	if last.Stage != want {
 		return fmt.Errorf("the payment is %s instead of %s: %s", last.Stage, want, last.Reason)
 	}
-	s.say("%s of check %s: %s", last.Amount.StringFixed(2), last.AccountIdentifier, strings.TrimSpace(string(last.Stage)+". "+last.Reason))
+	amount := last.Amount.StringFixed(2)
+	if last.Tip.IsPositive() {
+		amount += " and a tip of " + last.Tip.StringFixed(2)
+	}
+	s.say("%s of check %s: %s", amount, last.AccountIdentifier, strings.TrimSpace(string(last.Stage)+". "+last.Reason))
 	shown, err := s.load(ctx, http.MethodGet, page, nil)
 	if err == nil && !strings.Contains(shown, `data-stage="`+string(want)+`"`) {
 		err = errors.New("the table's page doesn't say so")

@@ -2,7 +2,7 @@
 //
 //	go run ./examples/till pair 'buy 12.50' 'refund 12.50' status settle
 //
-// runs these commands and ends; without any it reads them, one a line. The terminal is a simulated one that pays by itself.
+// runs these commands and ends; without any it reads them, one a line. The terminal is a simulated one that approves by itself.
 // With -dev it is the vendor's virtual terminal, or a test terminal, on their development host; then the till keeps what it
 // has to know in a file, and takes up at the next start what it was killed in.
 package main

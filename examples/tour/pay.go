@@ -47,6 +47,9 @@ func (t *tour) atTheTill(ctx context.Context, registerID, amount string, note fu
 
 func (s scene) String() string {
 	text := fmt.Sprintf("%s %s %s: %s", s.payment.Kind, s.payment.Amount.StringFixed(2), s.payment.Currency, s.payment.Outcome())
+	if charged := s.payment.Result.Amount; !charged.IsZero() && !charged.Equal(s.payment.Amount) {
+		text += ", charged " + charged.StringFixed(2)
+	}
 	if s.payment.Result.TransactionID != "" {
 		text += ", transaction " + s.payment.Result.TransactionID
 	}
@@ -113,7 +116,7 @@ func (t *tour) pay(ctx context.Context) {
 	one("a payment is declined", "19.99",
 		func() { a.SetAuto(testserver.AutoDecline, soon) },
 		func(s scene) []claim { return s.notPaid(tillroute.Declined) })
-	one("a payment is cancelled at the device", "4.35",
+	one("a payment is cancelled at the terminal", "4.35",
 		func() { a.SetAuto(testserver.AutoCancel, soon) },
 		func(s scene) []claim { return s.notPaid(tillroute.Cancelled) })
 	one("a refund, which is a negative amount", "-8.00",

@@ -61,10 +61,10 @@ func (s *Server) about() testserver.KSeriesDescription { return s.server.Describ
 // URL returns the base URL, for [kseries.Config].
 func (s *Server) URL() string { return s.about().BaseURL }
 
-// BusinessLocationID returns the restaurant's.
+// BusinessLocationID returns the ID of the restaurant's business location.
 func (*Server) BusinessLocationID() int64 { return testserver.KSeriesLocation }
 
-// Currency returns what checks are in.
+// Currency returns the ISO 4217 code of what checks are in.
 func (s *Server) Currency() string { return s.about().Currency }
 
 // Config returns the configuration of a client with an access token of the scopes: of all, if none are named.
@@ -124,7 +124,7 @@ func (s *Server) ExpireTokens() { s.server.KSeries.ExpireTokens() }
 func (s *Server) RevokeTokens() { s.server.KSeries.RevokeTokens() }
 
 // LoseReply carries out the next request to the path, and loses the answer. A path is below the base URL, covers all that is below
-// it, and its segments may be patterns: "/o/op/1/pay". The empty method is any.
+// it, and its segments may be patterns: "/o/op/*/pay". The empty method is any.
 func (s *Server) LoseReply(method, path string) {
 	s.server.Fault(testserver.On("kseries", method, path), testserver.LoseReply())
 }

@@ -42,7 +42,7 @@ func (s *Server) OpenCheck(table int, skus ...string) (Check, error) {
 	return check(s.server.KSeries.OpenCheck(table, skus...))
 }
 
-// AddItem has a waiter add to an open check.
+// AddItem has a waiter add so many of a product to an open check. It is an error if there is no such check or product.
 func (s *Server) AddItem(accountIdentifier, sku string, quantity int) (Check, error) {
 	return check(s.server.KSeries.AddItem(accountIdentifier, sku, quantity))
 }
@@ -66,7 +66,7 @@ func check(c testserver.KSeriesCheck, err error) (Check, error) {
 // POS is the state of the point of sale.
 type POS string
 
-// Only a point of sale that is online takes payments and orders. One whose app is in the background doesn't.
+// The states. Only a point of sale that is Online takes payments and orders; one whose app is in the Background doesn't.
 const (
 	Online     POS = "online"
 	Offline    POS = "offline"
@@ -76,7 +76,7 @@ const (
 // SetPOS says what state the point of sale is in.
 func (s *Server) SetPOS(p POS) { s.server.KSeries.SetPOS(testserver.KSeriesPOS(p)) }
 
-// FailNext has the point of sale fail the next n payments and orders that it gets.
+// FailNext has the point of sale fail the next n payments and orders that it gets, for that reason.
 func (s *Server) FailNext(n int, why kseries.AccountError) {
 	s.server.KSeries.FailNext(n, string(why), "")
 }
@@ -90,7 +90,7 @@ type Notification struct {
 	Type      kseries.NotificationType
 	Status    kseries.NotificationStatus
 	Reference string
-	// EndpointID is where it was posted to, and Payload what.
+	// EndpointID is the endpoint that it was posted to, and Payload what was posted.
 	EndpointID, Payload string
 	// Done notifications are not posted again. Delivered ones were answered 2xx.
 	Done, Delivered bool

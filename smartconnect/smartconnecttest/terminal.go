@@ -28,6 +28,7 @@ func (t *Terminal) Unpair(registerID tillroute.Secret) error {
 
 // Shown is a transaction on a terminal's screen.
 type Shown struct {
+	// ID is that of [smartconnect.Transaction], and RegisterID the register's that asks.
 	ID         string
 	RegisterID tillroute.Secret
 	Type       smartconnect.Type
@@ -35,7 +36,7 @@ type Shown struct {
 	Amount decimal.Decimal
 }
 
-// Wait waits until a transaction is on the screen, and returns it. It returns an error when ctx ends.
+// Wait waits until a transaction is on the screen, and returns it. It returns an error when ctx ends, or the server is closed.
 func (t *Terminal) Wait(ctx context.Context) (Shown, error) {
 	shown, err := t.device.WaitTransaction(ctx)
 	if err != nil {
@@ -78,7 +79,7 @@ const (
 // SetAnswer says what the terminal does with the transaction on its screen and those to come.
 func (t *Terminal) SetAnswer(a Answer) { t.device.SetAuto(testserver.Auto(a), 0) }
 
-// SetExtras adds a surcharge and a tip to what is approved from now on. What is less than a cent is dropped.
+// SetExtras adds a surcharge and a tip to the purchases that are approved from now on. What is less than a cent is dropped.
 func (t *Terminal) SetExtras(surcharge, tip decimal.Decimal) {
 	t.device.SetExtras(surcharge.Shift(centDigits).IntPart(), tip.Shift(centDigits).IntPart())
 }

@@ -45,6 +45,8 @@ type mall struct {
 	server *http.Server
 	// started counts the calls that begin a payment.
 	started int
+	// mute loses the calls by which a page claims the right to say ACCEPT.
+	mute bool
 }
 
 func openMall(t *testing.T, change func(*gateway.Config)) *mall {
@@ -100,10 +102,14 @@ func (m *mall) listen(address string) net.Listener {
 
 func (m *mall) serve(listener net.Listener) {
 	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.mu.Lock()
 		if r.URL.Path == "/shop/pay/start" {
-			m.mu.Lock()
 			m.started++
-			m.mu.Unlock()
+		}
+		lost := m.mute && r.URL.Path == "/shop/pay/told"
+		m.mu.Unlock()
+		if lost {
+			panic(http.ErrAbortHandler)
 		}
 		m.handler.ServeHTTP(w, r)
 	})}
@@ -434,6 +440,26 @@ func TestBrowserGatewayDies(t *testing.T) {
 	m.serve(m.listen(m.address))
 	till.Main().Shows("#status", "The sale is closed")
 	assert.Equal(t, []int64{550}, m.charges())
+}
+
+// An approval gets to the sale without the gateway. Then its mark says nothing, and the sale has it all the same.
+func TestBrowserApprovalDoesNotWaitForTheGateway(t *testing.T) {
+	m := openMall(t, nil)
+	m.mu.Lock()
+	m.mute = true
+	m.mu.Unlock()
+	m.connect()
+	device := m.pair(testserver.RegisterMain, 0)
+	till := m.till(browsertest.Start(t, "ERR_EMPTY"), testserver.RegisterMain, "")
+	sell(till)
+	m.onScreen(device)
+	require.NoError(t, device.Approve())
+	till.Main().Shows("#status", "The sale is closed")
+	assert.Equal(t, []int64{550}, m.charges())
+	payments, err := m.router.Payments(t.Context(), pairing.Filter{}, 10)
+	require.NoError(t, err)
+	require.Len(t, payments, 1)
+	assert.Empty(t, payments[0].Mark)
 }
 
 func TestBrowserOtherOriginsAreIgnored(t *testing.T) {

@@ -30,7 +30,7 @@ const minKey = 32
 type Config struct {
 	// Router routes the payments. Required. Its Run must run, here or on another node.
 	Router *pairing.Router
-	// Tokens is where the stores' grants are kept. Required.
+	// Tokens is where the stores' grants are kept, under [xseries.System] and the domain prefix. Required.
 	Tokens pairing.Tokens
 	// OAuth is the application, as it is registered with the vendor. Its RedirectURL defaults to URL + "/callback", which is
 	// the one to register; its Scopes default to registers:read and outlets:read, which the pages need.
@@ -41,8 +41,8 @@ type Config struct {
 	// Key signs what the pages carry. Required: 32 random bytes at least, kept, and the same on all nodes. Whoever knows it
 	// can pair terminals with any store's registers.
 	Key tillroute.Secret
-	// Provider is the one whose terminals show the pairing codes that merchants type in. Empty means codes of
-	// [pairing.Router.IssueCode].
+	// Provider is the one whose terminals show the pairing codes that merchants type in, such as smartconnect.Provider. Empty
+	// means codes of [pairing.Router.IssueCode].
 	Provider string
 	// Serial finds a terminal by the serial number that a merchant typed in, instead of a pairing code. It says whether
 	// that merchant may have that terminal: its error, if it is a [*tillroute.Error], is shown. nil means pairing codes only.
@@ -65,10 +65,9 @@ type Config struct {
 	Stores map[string]string
 	// APIVersion is that of the X-Series API. Defaults to [xseries.LatestAPIVersion].
 	APIVersion string
-	// HTTP says how to talk to X-Series.
+	// HTTP says how to talk to X-Series, also for tokens if OAuth.HTTP is the zero value.
 	HTTP tillroute.HTTPOptions
-	// Logger gets what an operator needs to know, with the keys store, register, payment and outcome. It defaults to
-	// silence.
+	// Logger gets what an operator needs to know, with the keys store, register, payment, mark and error. Defaults to silence.
 	Logger *slog.Logger
 }
 
@@ -179,6 +178,11 @@ func (c *Config) prepare() (*url.URL, []string) {
 		if _, err := c.client(prefix); c.Tokens != nil && err != nil {
 			add("Stores: %s", message(err))
 		}
+	}
+	// What a store's client would refuse later, whatever the store. The application was looked at above.
+	_, err = xseries.New(xseries.Config{DomainPrefix: "any", AccessToken: "any", APIVersion: c.APIVersion, HTTP: c.HTTP})
+	if err != nil {
+		add("%s", message(err))
 	}
 	c.Name = cmp.Or(c.Name, "Card payments")
 	if c.Logger == nil {

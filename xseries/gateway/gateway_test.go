@@ -65,6 +65,8 @@ func TestConfig(t *testing.T) {
 		"no such version": {func(c *gateway.Config) {
 			c.Stores, c.APIVersion = map[string]string{"http://localhost:1": "acme"}, "x/y"
 		}, "Stores: "},
+		"no such version for any store": {func(c *gateway.Config) { c.APIVersion = "x/y" }, "APIVersion"},
+		"a negative timeout":            {func(c *gateway.Config) { c.HTTP.Timeout = -1 }, "HTTP.Timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := valid(t)
@@ -77,8 +79,8 @@ func TestConfig(t *testing.T) {
 			require.NotContains(t, err.Error(), stallKey)
 		})
 	}
-	_, err := gateway.New(gateway.Config{})
-	for _, field := range []string{"Router", "Tokens", "URL", "Key", "OAuth"} {
+	_, err := gateway.New(gateway.Config{APIVersion: "x/y"})
+	for _, field := range []string{"Router", "Tokens", "URL", "Key", "OAuth", "APIVersion"} {
 		require.ErrorContains(t, err, field, "all that is wrong is named")
 	}
 

@@ -40,7 +40,7 @@ func (h *Handler) payPage(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		// Without a store there is nobody to keep this page from framing; a blank frame would tell a developer nothing.
 		w.Header().Set("Content-Security-Policy", policy("*", ""))
-		h.problem(w, r, http.StatusBadRequest, "This page belongs into the Pay screen of Lightspeed Retail.",
+		h.problem(w, r, http.StatusBadRequest, "This page belongs in the Pay screen of Lightspeed Retail.",
 			"It can't be opened like this: "+message(err)+".")
 		return
 	}

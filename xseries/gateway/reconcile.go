@@ -13,7 +13,7 @@ import (
 // Reconcile compares a sale, as the store has it now, with the payments that were taken for it on the Pay page. It writes down
 // which of the approved ones the sale has, and returns those that it doesn't have: the sell screen may still have to send them, or
 // an ACCEPT was lost. One that is missing for long is for a person to look at. Payments that somebody has said are settled are left
-// alone.
+// alone. An error comes with those that were found before it; call it again.
 //
 // Call it with what [xseries.SalesService.Changes] yields, or when a webhook says that a sale was changed. The transaction ID is
 // where the vendor puts it very likely, but not documented: see [xseries.SalePayment].

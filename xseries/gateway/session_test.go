@@ -108,7 +108,7 @@ func TestSessions(t *testing.T) {
 	}
 	w := s.get(t, "/?ended=1&register=R+1", "")
 	require.Equal(t, http.StatusOK, w.Code)
-	require.Contains(t, w.Body.String(), "You are not connected, or no longer")
+	require.Contains(t, w.Body.String(), "You are not connected.")
 	require.Contains(t, w.Body.String(), `name="register" value="R 1"`)
 }
 

@@ -10,9 +10,10 @@ import (
 // Delivery is something that the store posted, or tried to, to a webhook. The program makes those with a client, and its handler
 // runs in an [net/http/httptest.Server].
 type Delivery struct {
+	// Type and URL are the webhook's.
 	Type xseries.WebhookType
 	URL  string
-	// Payload is what was changed.
+	// Payload is what was changed, as JSON.
 	Payload string
 	// Done deliveries are not tried again. Delivered ones were answered 2xx.
 	Done, Delivered bool

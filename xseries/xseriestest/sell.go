@@ -34,7 +34,8 @@ func (s *Server) Pay(registerID string, amount decimal.Decimal) (*Screen, error)
 	return &Screen{modal}, nil
 }
 
-// PayAgain has the cashier press Pay for a part of a sale that isn't paid in full: the next part, or the same after a refusal.
+// PayAgain has the cashier press Pay for a part of a sale that isn't paid in full: the next part, or the same after a refusal. It
+// is an error if there is no such sale, or no such amount left to pay.
 func (s *Server) PayAgain(saleID string, amount decimal.Decimal) (*Screen, error) {
 	modal, err := s.server.XSeries.OpenModalFor(saleID, amount)
 	if err != nil {
@@ -54,14 +55,14 @@ func (s *Screen) URL() string { return s.modal.URL() }
 func (s *Screen) SaleID() string { return s.modal.SaleID() }
 
 // Post gives the sell screen a message of the page, such as [github.com/tillroute/tillroute/xseries.EncodeMessage] returns, and
-// returns what it answers, for [github.com/tillroute/tillroute/xseries.ParseMessage]: the sale to DATA, and nothing to all others. A message that isn't as documented is an error, and one of
-// [Server.Close] too.
+// returns what it answers, for [github.com/tillroute/tillroute/xseries.ParseMessage]: the sale to DATA, and nothing to all others.
+// A message that isn't as documented is an error, and one of [Server.Close] too.
 func (s *Screen) Post(message string) ([]byte, error) {
 	answer, err := s.modal.Post(message)
 	return []byte(answer), err
 }
 
-// Ended returns how the payment has ended: accepted, declined, exited, closed by the cashier, or "" while it goes on.
+// Ended returns how the payment has ended: "accepted", "declined", "exited", "closed" (by the cashier), or "" while it goes on.
 func (s *Screen) Ended() string { return s.modal.State().Ended }
 
 // Close has the cashier close the window. It is an error if the page has hidden the button.

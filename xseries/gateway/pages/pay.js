@@ -380,7 +380,7 @@
 	}
 
 	if (sellScreen === window) {
-		document.getElementById("title").textContent = "This page belongs into the Pay screen";
+		document.getElementById("title").textContent = "This page belongs in the Pay screen";
 		document.getElementById("text").replaceChildren(element("p", "Press the payment button in Lightspeed Retail. Nothing was charged."));
 		pay.className = "pay bad";
 		return;
