@@ -60,7 +60,7 @@ type OAuth struct {
 	// SecretInBody sends the client's ID and secret in the body instead of in a Basic header. The vendor documents the
 	// header. V2 only.
 	SecretInBody bool
-	// RedirectURL is where the merchant comes back to, as registered: an https URL. Required.
+	// RedirectURL is where the merchant comes back to, as registered: an https URL, or an http one of this machine. Required.
 	RedirectURL string
 	// Scopes are what to ask for, such as orders-api and financial-api. At least one is required. With offline_access, which
 	// is V2's, the refresh token lasts for weeks instead of half an hour.
@@ -119,6 +119,9 @@ func (o OAuth) AuthCodeURL(state string) (string, error) {
 		problems = append(problems, "Scopes are missing: ask for orders-api, for one")
 	}
 	problems = append(problems, grants.AskingProblems(o.Scopes, o.RedirectURL)...)
+	if back, err := url.Parse(o.RedirectURL); err == nil && back.Host != "" && !grants.Shielded(back) {
+		problems = append(problems, "RedirectURL is not https, and the vendor takes no other")
+	}
 	authorizeURL, _ := o.endpoints()
 	u, err := url.Parse(authorizeURL)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {

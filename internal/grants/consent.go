@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/subtle"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +30,12 @@ func AskingProblems(scopes []string, redirectURL string) []string {
 		problems = append(problems, "RedirectURL is not an absolute URL")
 	}
 	return problems
+}
+
+// Shielded reports whether nobody can read along on the way to u: it is https, or http on this machine.
+func Shielded(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip.IsLoopback())
 }
 
 // Consent reads what somebody who was asked for their consent comes back with.

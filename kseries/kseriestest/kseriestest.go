@@ -72,7 +72,7 @@ func (s *Server) Config(scopes ...string) kseries.Config {
 	return kseries.Config{AccessToken: tillroute.Secret(s.server.KSeries.Token(scopes...)), BaseURL: s.URL()}
 }
 
-// OAuth returns the application that is registered, of version V2. redirectURL is where the merchant comes back to: any absolute URL.
+// OAuth returns the application that is registered, of version V2. redirectURL is where the merchant comes back to: any https URL.
 func (s *Server) OAuth(redirectURL string, scopes ...string) kseries.OAuth {
 	d := s.about()
 	return kseries.OAuth{
