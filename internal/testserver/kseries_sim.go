@@ -37,7 +37,7 @@ func (s *Systems) simKSeries(handle func(string, simCall)) {
 	handle("GET /kseries/pos", func(*http.Request) (any, error) { return map[string]KSeriesPOS{"state": k.POS()}, nil })
 	handle("POST /kseries/pos", s.simPOS)
 	handle("POST /kseries/stock", s.simStock)
-	handle("POST /kseries/authorization", s.simKSeriesAuthorization)
+	handle("POST /kseries/authorization", simConsent(s.KSeries))
 	handle("POST /kseries/token", s.simKSeriesToken)
 	handle("POST /kseries/expire-tokens", plain(k.ExpireTokens))
 	handle("POST /kseries/revoke-tokens", plain(k.RevokeTokens))
@@ -159,26 +159,6 @@ func (s *Systems) simStock(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, s.KSeries.SetStock(body.SKU, body.Count)
-}
-
-// simKSeriesAuthorization says what the merchant does with the next request for authorization.
-func (s *Systems) simKSeriesAuthorization(r *http.Request) (any, error) {
-	var body struct {
-		Refuse bool      `json:"refuse"`
-		Grant  *[]string `json:"grant"`
-	}
-	if err := readBody(r, &body); err != nil {
-		return nil, err
-	}
-	switch {
-	case body.Refuse == (body.Grant != nil):
-		return nil, refuse(http.StatusBadRequest, `give {"refuse": true} or {"grant": ["scope", …]}`)
-	case body.Refuse:
-		s.KSeries.RefuseNextAuthorization()
-	default:
-		s.KSeries.GrantNextAuthorization(*body.Grant...)
-	}
-	return nil, nil
 }
 
 func (s *Systems) simKSeriesToken(r *http.Request) (any, error) {

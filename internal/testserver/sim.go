@@ -466,7 +466,7 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 		shop.SetGatewayURL(body.URL)
 		return nil, nil
 	})
-	handle("POST /xseries/authorization", s.simAuthorization)
+	handle("POST /xseries/authorization", simConsent(s.XSeries))
 	handle("GET /xseries/deliveries", s.simDeliveries)
 	handle("POST /xseries/deliveries/duplicate", simCount(shop.DuplicateDeliveries))
 	handle("POST /xseries/deliveries/lose", simCount(shop.LoseDeliveries))
@@ -648,24 +648,4 @@ func simMessage(m *Modal, r *http.Request) (any, error) {
 		return nil, nil
 	}
 	return json.RawMessage(reply), nil
-}
-
-// simAuthorization says what the merchant does with the next request for authorization.
-func (s *Systems) simAuthorization(r *http.Request) (any, error) {
-	var body struct {
-		Refuse bool      `json:"refuse"`
-		Grant  *[]string `json:"grant"`
-	}
-	if err := readBody(r, &body); err != nil {
-		return nil, err
-	}
-	switch {
-	case body.Refuse == (body.Grant != nil):
-		return nil, refuse(http.StatusBadRequest, `give {"refuse": true} or {"grant": ["scope", …]}`)
-	case body.Refuse:
-		s.XSeries.RefuseNextAuthorization()
-	default:
-		s.XSeries.GrantNextAuthorization(*body.Grant...)
-	}
-	return nil, nil
 }
