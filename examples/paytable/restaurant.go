@@ -15,6 +15,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/examples/internal/program"
+	"github.com/tillroute/tillroute/internal/simulated"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/kseries"
 	"github.com/tillroute/tillroute/pairing"
@@ -212,22 +213,12 @@ func (r *restaurant) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	// Somebody's browser goes to the page and comes back. The simulated page consents at once.
+	back, err := simulated.Consent(ctx, page)
 	if err != nil {
 		return err
 	}
-	// The simulated page consents at once, and sends the browser back.
-	browser := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := browser.Do(request)
-	if err != nil {
-		return err
-	}
-	_ = response.Body.Close()
-	back, err := response.Location()
-	if err != nil {
-		return fmt.Errorf("the authorization page answered %s: %w", response.Status, err)
-	}
-	code, err := r.oauth.ParseCallback(back.Query(), state)
+	code, err := r.oauth.ParseCallback(back, state)
 	if err != nil {
 		return err
 	}
