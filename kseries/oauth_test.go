@@ -105,6 +105,7 @@ func TestParseCallback(t *testing.T) {
 		"no session":           {url.Values{"code": {"c1"}, "state": {""}}, "", kseries.ErrState},
 		"two states":           {url.Values{"code": {"c1"}, "state": {state, "x"}}, state, tillroute.ErrInvalid},
 		"refused":              {url.Values{"error": {"access_denied"}, "state": {state}}, state, kseries.ErrRefused},
+		"refused twice":        {url.Values{"error": {"access_denied", "x"}, "state": {state}}, state, tillroute.ErrInvalid},
 		"refused, no state":    {url.Values{"error": {"access_denied"}}, state, kseries.ErrRefused},
 		"forged refusal":       {url.Values{"error": {"access_denied"}, "state": {"other"}}, state, kseries.ErrState},
 		"refused, with a code": {url.Values{"error": {"access_denied"}, "state": {state}, "code": {"c1"}}, state, kseries.ErrRefused},

@@ -391,13 +391,15 @@ func TestAuthCodeURL(t *testing.T) {
 	_, err = app.AuthCodeURL("short")
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	for _, query := range []url.Values{
-		{}, {"state": {"other-state"}, "code": {"c"}}, {"state": {""}, "error": {"access_denied"}}, {"code": {"c"}},
+		{}, {"state": {"other-state"}, "code": {"c"}}, {"state": {""}, "error": {"access_denied"}}, {"error": {"access_denied"}}, {"code": {"c"}},
 	} {
 		_, err = app.ParseCallback(query, "some-state")
 		require.ErrorIs(t, err, paysera.ErrState)
 	}
-	_, err = app.ParseCallback(url.Values{"state": {"some-state"}, "code": {"a", "b"}}, "some-state")
-	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	for _, name := range []string{"code", "error"} {
+		_, err = app.ParseCallback(url.Values{"state": {"some-state"}, name: {"a", "b"}}, "some-state")
+		require.ErrorIs(t, err, tillroute.ErrInvalid)
+	}
 	_, err = app.ParseCallback(url.Values{"state": {""}}, "")
 	require.ErrorIs(t, err, paysera.ErrState, "nothing was begun")
 }
