@@ -92,14 +92,10 @@ type Client struct {
 	c *core
 }
 
-// core is what a client's services share. What is secret is behind functions: fmt shows them as addresses, whatever the
-// verb, and follows pointers with some.
+// core is what a client's services share.
 type core struct {
-	rest *rest.Client
-	// token returns the access token, and replace another one than that which was refused. replace is nil for a token that
-	// somebody else renews.
-	token   func(context.Context) (tillroute.Secret, error)
-	replace func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error)
+	rest   *rest.Client
+	bearer grants.Bearer
 }
 
 // New checks the configuration and returns a client. It sends nothing. Its error, of kind Invalid, names every field that is
@@ -126,25 +122,15 @@ func New(config Config) (*Client, error) {
 	if problems := config.problems(); len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "New", "%s", strings.Join(problems, "; "))
 	}
-	c := &core{}
+	c := &core{bearer: grants.Fixed(config.AccessToken)}
 	if config.Tokens != nil {
-		keeper := grants.New(grants.Config{
+		c.bearer = grants.New(grants.Config{
 			System: System, Account: config.Account, Tokens: config.Tokens, Refresh: config.OAuth.Refresh, Gone: ErrReconnect,
-		})
-		c.token = func(ctx context.Context) (tillroute.Secret, error) {
-			grant, err := keeper.Grant(ctx)
-			return grant.AccessToken, err
-		}
-		c.replace = func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error) {
-			grant, err := keeper.Replace(ctx, refused)
-			return grant.AccessToken, err
-		}
-	} else {
-		c.token = func(context.Context) (tillroute.Secret, error) { return config.AccessToken, nil }
+		}).Bearer()
 	}
 	var err error
 	c.rest, err = rest.New(rest.Config{
-		System: System, BaseURL: config.BaseURL, HTTP: config.HTTP, Authorize: authorize, Renew: c.renew, Explain: explain,
+		System: System, BaseURL: config.BaseURL, HTTP: config.HTTP, Authorize: grants.Authorize, Renew: c.renew, Explain: explain,
 	})
 	if err != nil {
 		return nil, err
@@ -321,25 +307,21 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 	if c == nil {
 		return tillroute.Invalid(System, d.Name, "this client was not made by New")
 	}
-	token, err := c.token(ctx)
+	ctx, used, err := c.bearer.Begin(ctx)
 	if err != nil {
 		return grants.NoToken(System, d.Name, "no request was sent for want of an access token", err)
 	}
-	used := &credential{token: token}
-	r.Secrets = append(r.Secrets, token.Reveal())
-	err = c.rest.Do(context.WithValue(ctx, credentialKey{}, used), &d.Operation, r, out, opts...)
+	r.Secrets = append(r.Secrets, used.Token.Reveal())
+	err = c.rest.Do(ctx, &d.Operation, r, out, opts...)
 	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Operation == d.Name {
-		if used.token != token {
-			e.Message = strings.ReplaceAll(e.Message, used.token.Reveal(), "[redacted]")
-			e.Code = strings.ReplaceAll(e.Code, used.token.Reveal(), "[redacted]")
-		}
-		if used.failed != nil && e.Status == http.StatusUnauthorized {
-			return unrenewed(e, used.failed)
+		used.Redact(e)
+		if used.Unrenewed != nil && e.Status == http.StatusUnauthorized {
+			return unrenewed(e, used.Unrenewed)
 		}
 		switch {
 		case e.Kind == tillroute.KindForbidden:
 			rest.Advise(e, "the access token needs the scope "+d.scope+", and its user the right to do this")
-		case e.Status == http.StatusUnauthorized && c.replace == nil:
+		case e.Status == http.StatusUnauthorized && !c.bearer.Renews():
 			rest.Advise(e, "check AccessToken and Environment, and that no proxy strips the Authorization header")
 		case e.Status == http.StatusUnauthorized:
 			rest.Advise(e, "check Environment, and that no proxy strips the Authorization header")
@@ -362,32 +344,9 @@ func unrenewed(refused *tillroute.Error, cause error) error {
 	return &e
 }
 
-// credential is the token that a call is made with, so that it is known which one was refused, and why there is no other.
-type credential struct {
-	token  tillroute.Secret
-	failed error
-}
-
-type credentialKey struct{}
-
-func authorize(r *http.Request, _ []byte) error {
-	if used, ok := r.Context().Value(credentialKey{}).(*credential); ok {
-		r.Header.Set("Authorization", "Bearer "+used.token.Reveal())
-	}
-	return nil
-}
-
-// renew replaces a token that was refused, if there is a better one.
+// renew replaces a token that was refused, if there is a better one. If that fails the call's own error comes back, with the
+// reason as its cause.
 func (c *core) renew(ctx context.Context, _ *http.Request) (bool, error) {
-	used, ok := ctx.Value(credentialKey{}).(*credential)
-	if !ok || c.replace == nil {
-		return false, nil
-	}
-	token, err := c.replace(ctx, used.token)
-	if err != nil {
-		used.failed = err
-		return false, nil //nolint:nilerr // the call's own error comes back, with this one as its cause.
-	}
-	used.token = token
-	return true, nil
+	renewed, _ := c.bearer.Renew(ctx)
+	return renewed, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/kseries"
 )
@@ -543,22 +543,6 @@ func TestContractOrders(t *testing.T) {
 	v.clean()
 }
 
-// consent is a merchant's browser: it follows the URL and returns what it comes back with.
-func consent(t *testing.T, target string) url.Values {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
-	require.NoError(t, err)
-	own := &http.Transport{}
-	defer own.CloseIdleConnections()
-	response, err := own.RoundTrip(request)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusFound, response.StatusCode)
-	back, err := response.Location()
-	require.NoError(t, err)
-	return back.Query()
-}
-
 func (v *venue) app(version kseries.OAuthVersion) kseries.OAuth {
 	d := v.Describe().KSeries
 	app := kseries.OAuth{
@@ -589,9 +573,9 @@ func TestContractOAuth(t *testing.T) {
 			target, err := app.AuthCodeURL(state)
 			require.NoError(t, err)
 			v.KSeries.RefuseNextAuthorization()
-			_, err = app.ParseCallback(consent(t, target), state)
+			_, err = app.ParseCallback(clienttest.Consent(t, target), state)
 			require.ErrorIs(t, err, kseries.ErrRefused)
-			code, err := app.ParseCallback(consent(t, target), state)
+			code, err := app.ParseCallback(clienttest.Consent(t, target), state)
 			require.NoError(t, err)
 			grant, err := app.Exchange(ctx, "bistro", code)
 			require.NoError(t, err)
@@ -652,7 +636,7 @@ func TestContractMistakesOfApplications(t *testing.T) {
 	target, err := app.AuthCodeURL(state)
 	require.NoError(t, err)
 	v.KSeries.GrantNextAuthorization("financial-api")
-	code, err := app.ParseCallback(consent(t, target), state)
+	code, err := app.ParseCallback(clienttest.Consent(t, target), state)
 	require.NoError(t, err)
 	grant, err := app.Exchange(t.Context(), "bistro", code)
 	require.NoError(t, err)

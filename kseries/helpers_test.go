@@ -6,10 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -17,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/kseries"
 )
 
@@ -36,42 +35,18 @@ type request struct {
 	body                string
 }
 
-// server answers from a queue and remembers what it was asked.
-type server struct {
-	*httptest.Server
-
-	mu       sync.Mutex
-	answers  []http.HandlerFunc
-	requests []request
-}
+// server remembers what it was asked.
+type server struct{ *clienttest.Server[request] }
 
 // newServer returns a server that gives one answer after the other, and the last one again and again.
 func newServer(t *testing.T, answers ...http.HandlerFunc) *server {
 	t.Helper()
-	s := &server{answers: answers}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Errorf("reading a request: %v", err)
-		}
-		s.mu.Lock()
-		s.requests = append(s.requests, request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body)})
-		answer := s.answers[0]
-		if len(s.answers) > 1 {
-			s.answers = s.answers[1:]
-		}
-		s.mu.Unlock()
-		answer(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s
+	return &server{clienttest.NewServer(t, func(r *http.Request, body string) request {
+		return request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), body}
+	}, answers...)}
 }
 
-func (s *server) got() []request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]request(nil), s.requests...)
-}
+func (s *server) got() []request { return s.Requests() }
 
 // client returns a client of the server that repeats nothing.
 func (s *server) client(t *testing.T, changes ...func(*kseries.Config)) *kseries.Client {
@@ -111,9 +86,7 @@ func (s *server) only(t *testing.T, method, path string, query url.Values, body 
 
 func fixture(tb testing.TB, name string) string {
 	tb.Helper()
-	text, err := fs.ReadFile(os.DirFS("testdata"), name)
-	require.NoError(tb, err)
-	return string(text)
+	return clienttest.Fixture(tb, name)
 }
 
 // fixtures returns all of them by name.
@@ -129,13 +102,7 @@ func fixtures(tb testing.TB, pattern string) map[string]string {
 	return texts
 }
 
-func answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
+func answer(status int, body string) http.HandlerFunc { return clienttest.Answer(status, body) }
 
 // lost takes the request and gives no answer.
 func lost(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }

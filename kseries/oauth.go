@@ -1,20 +1,18 @@
 package kseries
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/grants"
 	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/pairing"
@@ -30,8 +28,6 @@ var (
 	// ErrReconnect is a merchant whose consent is gone: they have to connect again.
 	ErrReconnect = errors.New("the merchant's consent is gone: connect again")
 )
-
-const minState = 8
 
 // OAuthVersion is the generation of an application. The client ID of version 2 begins with devp-v2-, that of version 1 with
 // devp- alone.
@@ -65,7 +61,7 @@ type OAuth struct {
 	// SecretInBody sends the client's ID and secret in the body instead of in a Basic header. The vendor documents the
 	// header. V2 only.
 	SecretInBody bool
-	// RedirectURL is where the merchant comes back to, as registered: an https URL. Required.
+	// RedirectURL is where the merchant comes back to, as registered: an https URL, or an http one of this machine. Required.
 	RedirectURL string
 	// Scopes are what to ask for, such as orders-api and financial-api. At least one is required. With offline_access, which
 	// is V2's, the refresh token lasts for weeks instead of half an hour.
@@ -124,21 +120,17 @@ func (o OAuth) AuthCodeURL(state string) (string, error) {
 	if len(o.Scopes) == 0 {
 		problems = append(problems, "Scopes are missing: ask for orders-api, for one")
 	}
-	for _, scope := range o.Scopes {
-		if scope == "" || strings.ContainsAny(scope, " \t\r\n") {
-			problems = append(problems, fmt.Sprintf("Scopes has %q, which is not one scope", scope))
-		}
-	}
-	if u, err := url.Parse(o.RedirectURL); err != nil || !u.IsAbs() || u.Host == "" {
-		problems = append(problems, "RedirectURL is not an absolute URL")
+	problems = append(problems, grants.AskingProblems(o.Scopes, o.RedirectURL)...)
+	if back, err := url.Parse(o.RedirectURL); err == nil && back.Host != "" && !grants.Shielded(back) {
+		problems = append(problems, "RedirectURL is not https, and the vendor takes no other")
 	}
 	authorizeURL, _ := o.endpoints()
 	u, err := url.Parse(authorizeURL)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		problems = append(problems, "AuthorizeURL is not an absolute https URL")
 	}
-	if len(state) < minState {
-		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least", len(state), minState))
+	if len(state) < grants.MinState {
+		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least", len(state), grants.MinState))
 	}
 	if len(problems) > 0 {
 		return "", tillroute.Invalid(System, "OAuth.AuthCodeURL", "%s", strings.Join(problems, "; "))
@@ -193,49 +185,9 @@ func (o OAuth) clientProblems() []string {
 //
 // API reference: https://api-portal.lsk.lightspeed.app/quick-start/authentication/authorization-overview
 func (o OAuth) ParseCallback(query url.Values, wantState string) (code tillroute.Secret, err error) {
-	fail := func(kind tillroute.Kind, cause error, format string, args ...any) *tillroute.Error {
-		return &tillroute.Error{
-			System: System, Operation: "OAuth.ParseCallback", Kind: kind, Outcome: tillroute.Failed, Err: cause,
-			Message: fmt.Sprintf(format, args...),
-		}
-	}
-	if len(wantState) < minState {
-		return "", fail(tillroute.KindForbidden, ErrState, "no connection was begun in this session")
-	}
-	state, hasState, err := single(query, "state")
-	if err != nil {
-		return "", fail(tillroute.KindInvalid, nil, "%s", err)
-	}
-	refusal := query.Get("error")
-	// Whether a refusal comes with the state isn't documented. Without it, it can do no more than end the attempt.
-	if (hasState || refusal == "") && subtle.ConstantTimeCompare([]byte(state), []byte(wantState)) != 1 {
-		return "", fail(tillroute.KindForbidden, ErrState, "the state is not the one that was sent")
-	}
-	if refusal != "" {
-		e := fail(tillroute.KindForbidden, ErrRefused, "%.200s", query.Get("error_description"))
-		e.Code = refusal
-		return "", e
-	}
-	text, _, err := single(query, "code")
-	if err != nil {
-		return "", fail(tillroute.KindInvalid, nil, "%s", err)
-	}
-	if text == "" {
-		return "", fail(tillroute.KindInvalid, nil, "the callback has no code")
-	}
-	return tillroute.Secret(text), nil
-}
-
-// single returns a parameter that may be there once at most.
-func single(query url.Values, name string) (value string, ok bool, err error) {
-	switch values := query[name]; len(values) {
-	case 0:
-		return "", false, nil
-	case 1:
-		return values[0], true, nil
-	default:
-		return "", false, fmt.Errorf("%s is there %d times", name, len(values))
-	}
+	// Whether a refusal comes with the state isn't documented.
+	reader := grants.Consent{System: System, Refused: ErrRefused, Stranger: ErrState, BareRefusal: true}
+	return reader.Code(query, wantState)
 }
 
 // Exchange turns the code of a callback into the grant of account, which is to be kept with PutGrant of a [pairing.Tokens].
@@ -274,10 +226,7 @@ func (o OAuth) Exchange(ctx context.Context, account string, code tillroute.Secr
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {
-		return pairing.Grant{}, &tillroute.Error{
-			System: System, Operation: operation, Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
-			Message: "there is no refresh token", Err: ErrReconnect,
-		}
+		return pairing.Grant{}, grants.NoRefreshToken(System, ErrReconnect)
 	}
 	return o.token(ctx, operation, grant, grant.RefreshToken, url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {grant.RefreshToken.Reveal()},
@@ -287,17 +236,7 @@ func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant,
 // MissingScopes returns the scopes that were asked for and not granted. If the grant doesn't say what was granted, none are
 // known to be missing. The vendor may add scopes of its own.
 func (o OAuth) MissingScopes(grant pairing.Grant) []string {
-	granted := strings.Fields(grant.Scope)
-	if len(granted) == 0 {
-		return nil
-	}
-	var missing []string
-	for _, scope := range o.Scopes {
-		if !slices.Contains(granted, scope) {
-			missing = append(missing, scope)
-		}
-	}
-	return missing
+	return grants.MissingScopes(o.Scopes, grant)
 }
 
 // RefreshExpiry returns when the grant's refresh token ends if it isn't used, in UTC. The zero time means that the vendor
@@ -392,14 +331,5 @@ func after(start time.Time, seconds int64) time.Time {
 
 // explainToken refines the refusal of a token.
 func explainToken(e *tillroute.Error) {
-	code, _, _ := strings.Cut(cmp.Or(e.Code, e.Message), ":")
-	switch code {
-	case "invalid_client", "unauthorized_client", "unsupported_grant_type":
-		e.Message += ": check ClientID, ClientSecret, Version and Environment"
-		return
-	}
-	// Servers call a dead token or code by different names, and with 400 or 401.
-	if e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized {
-		e.Kind, e.Err = tillroute.KindUnauthorized, ErrReconnect
-	}
+	grants.Refusal(e, "check ClientID, ClientSecret, Version and Environment", ErrReconnect)
 }

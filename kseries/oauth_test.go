@@ -69,6 +69,24 @@ func TestAuthCodeURLNamesEveryProblem(t *testing.T) {
 	}
 	_, err = kseries.OAuth{}.AuthCodeURL("12345678")
 	require.ErrorContains(t, err, "Scopes are missing")
+	require.NotContains(t, err.Error(), "not https")
+}
+
+// TestRedirectIsHTTPS has what the vendor takes: https, and nothing else. What stays on this machine is for tests.
+func TestRedirectIsHTTPS(t *testing.T) {
+	for redirect, takes := range map[string]bool{
+		"https://pay.example.com/cb": true, "http://localhost/cb": true, "http://127.0.0.1:8080/cb": true, "http://[::1]:8080/cb": true,
+		"http://pay.example.com/cb": false, "http://localhost.example.com/cb": false, "http://127.example.com/cb": false, "app://pay/cb": false,
+		"app://localhost/cb": false,
+	} {
+		_, err := kseries.OAuth{ClientID: "id", ClientSecret: clientSecret, RedirectURL: redirect, Scopes: []string{"orders-api"}}.AuthCodeURL("12345678")
+		if takes {
+			require.NoError(t, err, redirect)
+		} else {
+			require.ErrorContains(t, err, "RedirectURL is not https", redirect)
+			require.ErrorIs(t, err, tillroute.ErrInvalid)
+		}
+	}
 }
 
 func TestParseCallback(t *testing.T) {
@@ -87,6 +105,7 @@ func TestParseCallback(t *testing.T) {
 		"no session":           {url.Values{"code": {"c1"}, "state": {""}}, "", kseries.ErrState},
 		"two states":           {url.Values{"code": {"c1"}, "state": {state, "x"}}, state, tillroute.ErrInvalid},
 		"refused":              {url.Values{"error": {"access_denied"}, "state": {state}}, state, kseries.ErrRefused},
+		"refused twice":        {url.Values{"error": {"access_denied", "x"}, "state": {state}}, state, tillroute.ErrInvalid},
 		"refused, no state":    {url.Values{"error": {"access_denied"}}, state, kseries.ErrRefused},
 		"forged refusal":       {url.Values{"error": {"access_denied"}, "state": {"other"}}, state, kseries.ErrState},
 		"refused, with a code": {url.Values{"error": {"access_denied"}, "state": {state}, "code": {"c1"}}, state, kseries.ErrRefused},

@@ -1,12 +1,9 @@
 package kseries_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,23 +12,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/kseries"
 	"github.com/tillroute/tillroute/pairing"
 )
 
 // TestNoSecretShows makes everything go wrong that can, and looks for secrets in all that comes out.
 func TestNoSecretShows(t *testing.T) {
-	var out bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	show := func(values ...any) {
-		for _, v := range values {
-			fmt.Fprintf(&out, "%v %+v %#v %s %q\n", v, v, v, v, v)
-			if text, err := json.Marshal(v); err == nil {
-				out.Write(text)
-			}
-			logger.Info("value", "v", v)
-		}
-	}
+	var seen clienttest.Seen
 	const secret = "client-secret-0001"
 	// A server that repeats all it was told.
 	echo := func(status int) http.HandlerFunc {
@@ -67,11 +55,11 @@ func TestNoSecretShows(t *testing.T) {
 			s := newServer(t, reply)
 			var config kseries.Config
 			fixed := s.client(t, func(c *kseries.Config) {
-				c.HTTP.Logger = logger
+				c.HTTP.Logger = seen.Logger()
 				config = *c
 			})
 			app := s.app()
-			app.ClientSecret, app.HTTP.Logger = secret, logger
+			app.ClientSecret, app.HTTP.Logger = secret, seen.Logger()
 			old := app
 			old.Version = kseries.V1
 			tokens := newTokens()
@@ -80,48 +68,43 @@ func TestNoSecretShows(t *testing.T) {
 			}, -1)
 			require.NoError(t, err)
 			connected := s.client(t, func(c *kseries.Config) {
-				c.HTTP.Logger = logger
+				c.HTTP.Logger = seen.Logger()
 				c.AccessToken, c.Tokens, c.Account, c.OAuth = "", tokens, "acme", app
 			})
 			hooks := kseries.NotificationConfig{
-				Credentials: []kseries.Credential{{"lightspeed", webhookPassword}}, Deliveries: tokens, Logger: logger,
+				Credentials: []kseries.Credential{{"lightspeed", webhookPassword}}, Deliveries: tokens, Logger: seen.Logger(),
 				Handle: func(context.Context, kseries.Notification) error { return nil },
 			}
 			handler, err := kseries.NewNotificationHandler(hooks)
-			show(hooks, handler, err)
+			seen.Show(hooks, handler, err)
 			postAs(handler, "lightspeed", webhookPassword.Reveal()+"x", strings.NewReader(paid))
 			post(handler, "no JSON "+webhookPassword.Reveal())
-			show(config, app, &app, fixed, *fixed, connected, *connected, connected.Payments)
+			seen.Show(config, app, &app, fixed, *fixed, connected, *connected, connected.Payments)
 			e := endpoint()
 			e.Password = webhookPassword
-			show(e, &e)
+			seen.Show(e, &e)
 			for _, client := range []*kseries.Client{fixed, connected} {
 				submitted, err := client.Payments.Apply(t.Context(), payment())
-				show(submitted, err)
+				seen.Show(submitted, err)
 				created, err := client.Webhooks.Create(t.Context(), e)
-				show(created, err)
+				seen.Show(created, err)
 				read, err := client.Webhooks.Get(t.Context(), "E1")
-				show(read, err)
+				seen.Show(read, err)
 			}
 			for _, o := range []kseries.OAuth{app, old} {
 				grant, err := o.Exchange(t.Context(), "acme", "code-0001")
-				show(grant, err)
+				seen.Show(grant, err)
 				grant, err = o.Refresh(t.Context(), pairing.Grant{RefreshToken: "refresh-0001"})
-				show(grant, err)
+				seen.Show(grant, err)
 			}
 			code, err := app.ParseCallback(url.Values{"state": {"12345678"}, "code": {"code-0001"}}, "12345678")
-			show(code, err)
+			seen.Show(code, err)
 			_, err = app.ParseCallback(url.Values{"state": {"wrong"}, "code": {"code-0001"}}, "12345678")
-			show(err)
+			seen.Show(err)
 		})
 	}
-	require.NotEmpty(t, out.String())
-	for _, hidden := range []string{
-		accessToken.Reveal(), secret, "access-0001", "refresh-0001", "refresh-0002", "code-0001", webhookPassword.Reveal(),
-		base64.StdEncoding.EncodeToString([]byte("client-id:" + secret)),
-	} {
-		require.Empty(t, near(out.String(), hidden))
-	}
+	seen.Hides(t, accessToken.Reveal(), secret, "access-0001", "refresh-0001", "refresh-0002", "code-0001", webhookPassword.Reveal(),
+		base64.StdEncoding.EncodeToString([]byte("client-id:"+secret)))
 }
 
 func TestRenewedTokenThatAServerRepeatsIsRedacted(t *testing.T) {
@@ -137,13 +120,4 @@ func TestRenewedTokenThatAServerRepeatsIsRedacted(t *testing.T) {
 	_, err := client.Businesses.List(t.Context())
 	require.ErrorContains(t, err, "Bearer [redacted] is odd")
 	require.Len(t, s.got(), 3)
-}
-
-// near returns what stands before a secret, if it is there.
-func near(text, secret string) string {
-	i := strings.Index(text, secret)
-	if i < 0 {
-		return ""
-	}
-	return text[max(0, i-200) : i+len(secret)]
 }

@@ -1,7 +1,6 @@
 package paysera_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/paysera"
@@ -334,17 +334,7 @@ func TestErrorsInEveryShape(t *testing.T) {
 
 // TestNoSecretShows makes things go wrong, and looks for secrets in all that comes out.
 func TestNoSecretShows(t *testing.T) {
-	var out bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	show := func(values ...any) {
-		for _, v := range values {
-			fmt.Fprintf(&out, "%v %+v %#v %s %q %x %d\n", v, v, v, v, v, v, v)
-			if text, err := json.Marshal(v); err == nil {
-				out.Write(text)
-			}
-			logger.Info("value", "v", v)
-		}
-	}
+	var seen clienttest.Seen
 	tokens := memstore.New(memstore.Config{})
 	grant := pairing.Grant{
 		System: "paysera", Account: "ann", AccessToken: "access-token-1", RefreshToken: "refresh-token-1", Extra: "mac-key-secret-1",
@@ -356,39 +346,32 @@ func TestNoSecretShows(t *testing.T) {
 		`{"error":"x access-token-1","errors":[{"message":"access-token-1"}]}`, "<html>access-token-1", "",
 	} {
 		transport := &capturing{status: 400, text: text}
-		options := tillroute.HTTPOptions{Transport: roundTripper(transport.RoundTrip), Retries: -1, Logger: logger}
+		options := tillroute.HTTPOptions{Transport: roundTripper(transport.RoundTrip), Retries: -1, Logger: seen.Logger()}
 		app := paysera.OAuth{ClientID: "app", ClientSecret: "app-secret-0001", HTTP: options}
 		c, err := paysera.New(paysera.Config{OAuth: app, Tokens: tokens, Account: "ann", HTTP: options})
 		require.NoError(t, err)
-		show(c, *c, c.Spots)
+		seen.Show(c, *c, c.Spots)
 		_, err = c.Spots.Get(t.Context(), 1)
-		show(err)
+		seen.Show(err)
 		require.Error(t, err)
 		_, err = c.Transactions.Reserve(t.Context(), "k", paysera.Reservation{Wallet: "me", PIN: "pin-123456"})
-		show(err, paysera.Reservation{PIN: "pin-123456"})
+		seen.Show(err, paysera.Reservation{PIN: "pin-123456"})
 		_, err = app.Refresh(t.Context(), grant)
-		show(err, app, grant)
-		show(app.Revoke(t.Context(), grant))
+		seen.Show(err, app, grant)
+		seen.Show(app.Revoke(t.Context(), grant))
 		transport.text = strings.ReplaceAll(text, "access-token-1", "code-123456")
 		transport.text = strings.NewReplacer("refresh-token-1", "", "mac-key-secret-1", "").Replace(transport.text)
 		_, err = app.Exchange(t.Context(), paysera.Callback{Code: "code-123456"}, "ann")
-		show(err, paysera.Callback{Code: "code-123456"})
+		seen.Show(err, paysera.Callback{Code: "code-123456"})
 	}
 	signer, err := paysera.NewSigner(paysera.SignerConfig{ID: "id", Key: "client-secret-0001"})
 	require.NoError(t, err)
 	require.NoError(t, signer.Sign(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://x/", nil), nil))
 	merchant, err := paysera.New(paysera.Config{ClientID: "id", ClientSecret: "client-secret-0001"})
 	require.NoError(t, err)
-	show(signer, *signer, merchant, *merchant, paysera.Config{ClientSecret: "client-secret-0001"})
-	for _, secret := range []string{
-		"access-token-1", "refresh-token-1", "mac-key-secret-1", "app-secret-0001", "client-secret-0001", "pin-123456", "code-123456",
-	} {
-		for _, text := range []string{secret, fmt.Sprintf("%x", secret)} {
-			if before, _, shows := strings.Cut(out.String(), text); shows {
-				t.Errorf("%s shows after …%s", secret, before[max(0, len(before)-200):])
-			}
-		}
-	}
+	seen.Show(signer, *signer, merchant, *merchant, paysera.Config{ClientSecret: "client-secret-0001"})
+	seen.Hides(t,
+		"access-token-1", "refresh-token-1", "mac-key-secret-1", "app-secret-0001", "client-secret-0001", "pin-123456", "code-123456")
 }
 
 func TestAuthCodeURL(t *testing.T) {
@@ -408,13 +391,15 @@ func TestAuthCodeURL(t *testing.T) {
 	_, err = app.AuthCodeURL("short")
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	for _, query := range []url.Values{
-		{}, {"state": {"other-state"}, "code": {"c"}}, {"state": {""}, "error": {"access_denied"}}, {"code": {"c"}},
+		{}, {"state": {"other-state"}, "code": {"c"}}, {"state": {""}, "error": {"access_denied"}}, {"error": {"access_denied"}}, {"code": {"c"}},
 	} {
 		_, err = app.ParseCallback(query, "some-state")
 		require.ErrorIs(t, err, paysera.ErrState)
 	}
-	_, err = app.ParseCallback(url.Values{"state": {"some-state"}, "code": {"a", "b"}}, "some-state")
-	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	for _, name := range []string{"code", "error"} {
+		_, err = app.ParseCallback(url.Values{"state": {"some-state"}, name: {"a", "b"}}, "some-state")
+		require.ErrorIs(t, err, tillroute.ErrInvalid)
+	}
 	_, err = app.ParseCallback(url.Values{"state": {""}}, "")
 	require.ErrorIs(t, err, paysera.ErrState, "nothing was begun")
 }

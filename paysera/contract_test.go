@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
@@ -70,22 +71,6 @@ func appOf(t *testing.T, sys *testserver.Systems) paysera.OAuth {
 	}
 }
 
-// consent is a user's browser: it follows the URL and returns what it comes back with.
-func consent(t *testing.T, target string) url.Values {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
-	require.NoError(t, err)
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	response, err := transport.RoundTrip(request)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusFound, response.StatusCode)
-	back, err := response.Location()
-	require.NoError(t, err)
-	return back.Query()
-}
-
 // userOf connects a user and returns their client.
 func userOf(t *testing.T, sys *testserver.Systems, tokens pairing.Tokens) *paysera.Client {
 	t.Helper()
@@ -93,7 +78,7 @@ func userOf(t *testing.T, sys *testserver.Systems, tokens pairing.Tokens) *payse
 	state := paysera.NewState()
 	target, err := app.AuthCodeURL(state)
 	require.NoError(t, err)
-	callback, err := app.ParseCallback(consent(t, target), state)
+	callback, err := app.ParseCallback(clienttest.Consent(t, target), state)
 	require.NoError(t, err)
 	grant, err := app.Exchange(t.Context(), callback, "ann")
 	require.NoError(t, err)
@@ -372,7 +357,7 @@ func TestContractDeadGrants(t *testing.T) {
 	sys.Paysera.RefuseNextAuthorization()
 	target, err := app.AuthCodeURL("some-state")
 	require.NoError(t, err)
-	back := consent(t, target)
+	back := clienttest.Consent(t, target)
 	_, err = app.ParseCallback(back, "some-state")
 	require.ErrorIs(t, err, paysera.ErrRefused)
 	_, err = app.ParseCallback(back, "other-state")

@@ -2,22 +2,19 @@ package paysera_test
 
 import (
 	"io"
-	"io/fs"
 	"net/http"
-	"os"
 	"testing"
 
-	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/tillroute/tillroute/internal/clienttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func fixture(tb testing.TB, name string) string {
 	tb.Helper()
-	text, err := fs.ReadFile(os.DirFS("testdata"), name)
-	require.NoError(tb, err)
-	return string(text)
+	return clienttest.Fixture(tb, name)
 }
 
 func answer(status int, body string) http.HandlerFunc {

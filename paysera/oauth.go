@@ -3,15 +3,14 @@ package paysera
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/grants"
 	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/pairing"
@@ -29,7 +28,6 @@ var (
 
 const (
 	defaultAuthorizeURL = "https://www.paysera.com/frontend/oauth"
-	minState            = 8
 	macToken            = "mac"
 	macAlgorithm        = "hmac-sha-256"
 )
@@ -67,14 +65,7 @@ func NewState() string { return rand.Text() }
 // API reference: https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) AuthCodeURL(state string) (string, error) {
 	problems := o.clientProblems()
-	for _, scope := range o.Scopes {
-		if scope == "" || strings.ContainsAny(scope, " \t\r\n") {
-			problems = append(problems, fmt.Sprintf("Scopes has %q, which is not one scope", scope))
-		}
-	}
-	if u, err := url.Parse(o.RedirectURL); err != nil || !u.IsAbs() || u.Host == "" {
-		problems = append(problems, "RedirectURL is not an absolute URL")
-	}
+	problems = append(problems, grants.AskingProblems(o.Scopes, o.RedirectURL)...)
 	target := o.AuthorizeURL
 	if target == "" {
 		target = defaultAuthorizeURL
@@ -82,8 +73,8 @@ func (o OAuth) AuthCodeURL(state string) (string, error) {
 	if _, err := rest.ParseBaseURL(target); err != nil {
 		problems = append(problems, "AuthorizeURL: "+err.Error())
 	}
-	if len(state) < minState {
-		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least: NewState makes one", len(state), minState))
+	if len(state) < grants.MinState {
+		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least: NewState makes one", len(state), grants.MinState))
 	}
 	if len(problems) > 0 {
 		return "", tillroute.Invalid(System, "OAuth.AuthCodeURL", "%s", strings.Join(problems, "; "))
@@ -130,31 +121,8 @@ type Callback struct {
 //
 // API reference: https://developers.paysera.com/en/wallet/user/oauth
 func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, error) {
-	fail := func(kind tillroute.Kind, cause error, format string, args ...any) *tillroute.Error {
-		return &tillroute.Error{
-			System: System, Operation: "OAuth.ParseCallback", Kind: kind, Outcome: tillroute.Failed, Err: cause, Message: fmt.Sprintf(format, args...),
-		}
-	}
-	if len(wantState) < minState {
-		return Callback{}, fail(tillroute.KindForbidden, ErrState, "no connection was begun in this session")
-	}
-	for _, name := range []string{"state", "code", "error"} {
-		if n := len(query[name]); n > 1 {
-			return Callback{}, fail(tillroute.KindInvalid, nil, "the query has %s %d times", name, n)
-		}
-	}
-	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(wantState)) != 1 {
-		return Callback{}, fail(tillroute.KindForbidden, ErrState, "the state is not the one that was sent")
-	}
-	if refusal := query.Get("error"); refusal != "" {
-		e := fail(tillroute.KindForbidden, ErrRefused, "%.200s", query.Get("error_description"))
-		e.Code = refusal
-		return Callback{}, e
-	}
-	if query.Get("code") == "" {
-		return Callback{}, fail(tillroute.KindInvalid, nil, "the callback has no code")
-	}
-	return Callback{Code: tillroute.Secret(query.Get("code"))}, nil
+	code, err := grants.Consent{System: System, Refused: ErrRefused, Stranger: ErrState}.Code(query, wantState)
+	return Callback{Code: code}, err
 }
 
 // Exchange turns the code of a callback into the grant of that account, which is to be kept with PutGrant of a
@@ -185,10 +153,7 @@ func (o OAuth) Exchange(ctx context.Context, callback Callback, account string) 
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {
-		return pairing.Grant{}, &tillroute.Error{
-			System: System, Operation: operation, Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
-			Message: "there is no refresh token", Err: ErrReconnect,
-		}
+		return pairing.Grant{}, grants.NoRefreshToken(System, ErrReconnect)
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {grant.RefreshToken.Reveal()}}
 	return o.token(ctx, operation, grant, form, grant.RefreshToken)
@@ -286,15 +251,5 @@ func (o OAuth) call(ctx context.Context, d *rest.Operation, r rest.Request, out 
 // MissingScopes returns the scopes of [OAuth].Scopes that were not granted, as far as the server said. Where it said nothing, those
 // that were asked for count as granted.
 func (o OAuth) MissingScopes(grant pairing.Grant) []string {
-	granted := strings.Fields(grant.Scope)
-	if len(granted) == 0 {
-		return nil
-	}
-	var missing []string
-	for _, scope := range o.Scopes {
-		if !slices.Contains(granted, scope) {
-			missing = append(missing, scope)
-		}
-	}
-	return missing
+	return grants.MissingScopes(o.Scopes, grant)
 }

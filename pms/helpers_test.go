@@ -1,15 +1,11 @@
 package pms_test
 
 import (
-	"bytes"
 	"context"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/memstore"
 	"github.com/tillroute/tillroute/pms"
@@ -33,25 +30,7 @@ type hotel struct {
 	http.Handler
 	pmstest.Recorder
 
-	log buffer
-}
-
-// buffer may be written to by several goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log clienttest.Seen
 }
 
 func newHotel(tb testing.TB, store pairing.Deliveries, changes ...func(*pms.Config)) *hotel {
@@ -97,9 +76,7 @@ func told(tb testing.TB, w *httptest.ResponseRecorder) string {
 
 func fixture(tb testing.TB, name string) string {
 	tb.Helper()
-	text, err := fs.ReadFile(os.DirFS("testdata"), name)
-	require.NoError(tb, err)
-	return string(text)
+	return clienttest.Fixture(tb, name)
 }
 
 func number(text string) decimal.NullDecimal {

@@ -6,57 +6,30 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/pms"
 )
 
 const token = tillroute.Secret("access-token-0001")
 
-// kseries answers from a queue, the last answer again and again, and remembers what it was asked.
-type kseries struct {
-	*httptest.Server
-
-	mu      sync.Mutex
-	answers []http.HandlerFunc
-	asked   []string
-}
+// kseries remembers what it was asked.
+type kseries struct{ *clienttest.Server[string] }
 
 func newKseries(t *testing.T, answers ...http.HandlerFunc) *kseries {
 	t.Helper()
-	s := &kseries{answers: answers}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Errorf("reading a request: %v", err)
-		}
-		s.mu.Lock()
-		s.asked = append(s.asked, fmt.Sprintf("%s %s %s %s", r.Method, r.URL.RequestURI(), r.Header.Get("Authorization"), body))
-		next := s.answers[0]
-		if len(s.answers) > 1 {
-			s.answers = s.answers[1:]
-		}
-		s.mu.Unlock()
-		next(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s
+	return &kseries{clienttest.NewServer(t, func(r *http.Request, body string) string {
+		return fmt.Sprintf("%s %s %s %s", r.Method, r.URL.RequestURI(), r.Header.Get("Authorization"), body)
+	}, answers...)}
 }
 
-func (s *kseries) got() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.asked...)
-}
+func (s *kseries) got() []string { return s.Requests() }
 
 func (s *kseries) client(t *testing.T, changes ...func(*pms.ClientConfig)) *pms.Client {
 	t.Helper()
@@ -72,14 +45,9 @@ func (s *kseries) client(t *testing.T, changes ...func(*pms.ClientConfig)) *pms.
 	return client
 }
 
-func answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
+func answer(status int, body string) http.HandlerFunc { return clienttest.Answer(status, body) }
 
+// lost takes the request and gives no answer.
 func lost(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 func request() pms.ProviderRequest {
@@ -235,23 +203,17 @@ func TestNoTokenSendsNothing(t *testing.T) {
 }
 
 func TestClientShowsNoSecret(t *testing.T) {
-	var out buffer
+	var seen clienttest.Seen
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		answer(400, `{"message":"`+r.Header.Get("Authorization")+` fake-secret"}`)(w, r)
 	}
 	for _, reply := range []http.HandlerFunc{echo, lost, answer(200, fixture(t, "pms_provider_200.json"))} {
 		s := newKseries(t, reply)
 		c := s.client(t, func(c *pms.ClientConfig) {
-			c.HTTP.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			c.HTTP.Logger = seen.Logger()
 		})
 		created, err := c.Providers.Create(t.Context(), 1, request())
-		for _, v := range []any{c, *c, c.Providers, created, err, request()} {
-			_, _ = fmt.Fprintf(&out, "%v %+v %#v %s\n", v, v, v, v)
-		}
-		text, err := json.Marshal(created) //nolint:musttag // nobody would, and it must be harmless.
-		require.NoError(t, err)
-		_, _ = out.Write(text)
+		seen.Show(c, *c, c.Providers, created, err, request())
 	}
-	require.NotContains(t, out.String(), "fake-secret")
-	require.NotContains(t, out.String(), token.Reveal())
+	seen.Hides(t, "fake-secret", token.Reveal())
 }

@@ -1,14 +1,9 @@
 package smartconnect_test
 
 import (
-	"io"
-	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/smartconnect"
 )
 
@@ -32,46 +28,18 @@ type request struct {
 	form                      url.Values
 }
 
-// server answers from a queue and remembers what it was asked.
-type server struct {
-	*httptest.Server
-
-	mu       sync.Mutex
-	answers  []http.HandlerFunc
-	requests []request
-}
+// server remembers what it was asked.
+type server struct{ *clienttest.Server[request] }
 
 // newServer returns a server that gives one answer after the other, and the last one again and again.
 func newServer(t *testing.T, answers ...http.HandlerFunc) *server {
 	t.Helper()
-	s := &server{answers: answers}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Errorf("reading a request: %v", err)
-		}
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			t.Errorf("a request is no form: %v", err)
-		}
-		s.mu.Lock()
-		s.requests = append(s.requests, request{r.Method, r.URL.Path, r.Header.Get("Content-Type"), form})
-		answer := s.answers[0]
-		if len(s.answers) > 1 {
-			s.answers = s.answers[1:]
-		}
-		s.mu.Unlock()
-		answer(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s
+	return &server{clienttest.NewServer(t, func(r *http.Request, body string) request {
+		return request{r.Method, r.URL.Path, r.Header.Get("Content-Type"), clienttest.Form(t, body)}
+	}, answers...)}
 }
 
-func (s *server) got() []request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]request(nil), s.requests...)
-}
+func (s *server) got() []request { return s.Requests() }
 
 // client returns a client of the server that polls fast.
 func (s *server) client(t *testing.T, changes ...func(*smartconnect.Config)) *smartconnect.Client {
@@ -102,18 +70,13 @@ func (s *server) transaction() smartconnect.Transaction {
 
 func fixture(tb testing.TB, name string) string {
 	tb.Helper()
-	text, err := fs.ReadFile(os.DirFS("testdata"), name)
-	require.NoError(tb, err)
-	return string(text)
+	return clienttest.Fixture(tb, name)
 }
 
-func answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = strings.NewReader(body).WriteTo(w)
-	}
-}
+func answer(status int, body string) http.HandlerFunc { return clienttest.Answer(status, body) }
+
+// lost takes the request and gives no answer.
+func lost(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 // started answers as the fixture does, with a polling URL on the server itself.
 func started(t *testing.T) http.HandlerFunc {
@@ -123,6 +86,3 @@ func started(t *testing.T) http.HandlerFunc {
 		answer(http.StatusOK, strings.ReplaceAll(body, "https://api-dev.smart-connect.cloud", "http://"+r.Host))(w, r)
 	}
 }
-
-// lost takes the request and gives no answer.
-func lost(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }

@@ -1,12 +1,7 @@
 package smartconnect_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"log/slog"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,23 +9,14 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/smartconnect"
 )
 
 // TestNoSecretShows makes everything go wrong that can, and looks for secrets in all that comes out.
 func TestNoSecretShows(t *testing.T) {
-	var out bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	show := func(values ...any) {
-		for _, v := range values {
-			fmt.Fprintf(&out, "%v %+v %#v %s %q\n", v, v, v, v, v)
-			if text, err := json.Marshal(v); err == nil {
-				out.Write(text)
-			}
-			logger.Info("value", "v", v)
-		}
-	}
+	var seen clienttest.Seen
 	echo := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			text := "what is " + r.URL.RawQuery
@@ -53,54 +39,42 @@ func TestNoSecretShows(t *testing.T) {
 			s := newServer(t, reply)
 			var config smartconnect.Config
 			client := s.client(t, func(c *smartconnect.Config) {
-				c.HTTP.Logger, c.PollTimeout = logger, 20*time.Millisecond
+				c.HTTP.Logger, c.PollTimeout = seen.Logger(), 20*time.Millisecond
 				c.HTTP.Retries = -1
 				config = *c
 			})
 			driver := smartconnect.NewDriver(client)
-			show(config, client, *client, driver, *driver)
+			seen.Show(config, client, *client, driver, *driver)
 			register := client.Register(registerID)
 			lane, err := client.Lane(smartconnect.Virtual{Name: "counter", ID: registerID})
-			show(register, &register, register.WithCallback("https://till.example/done?key="+pollToken), lane, &lane, err)
+			seen.Show(register, &register, register.WithCallback("https://till.example/done?key="+pollToken), lane, &lane, err)
 			_, err = lane.Select("another")
-			show(err)
+			seen.Show(err)
 			_, err = register.WithCallback("done?key="+pollToken).Purchase(t.Context(), decimal.NewFromInt(1))
-			show(err)
+			seen.Show(err)
 			report, err := register.Status(t.Context(), nil)
-			show(report, err)
+			seen.Show(report, err)
 			evidence, err := register.LastTransaction(t.Context(), nil)
-			show(evidence, err)
+			seen.Show(evidence, err)
 			err = client.Register(registerID).Pair(t.Context(), "1", "Main", smartconnect.Contact{})
-			show(err)
+			seen.Show(err)
 			transaction, err := client.Register(registerID).Purchase(t.Context(), decimal.NewFromInt(1))
-			show(transaction, &transaction, err)
+			seen.Show(transaction, &transaction, err)
 			status, err := client.Poll(t.Context(), s.transaction())
-			show(status, err)
+			seen.Show(status, err)
 			p := payment()
 			handle, err := driver.Start(t.Context(), p)
-			show(handle, err)
+			seen.Show(handle, err)
 			link, err := driver.Pair(t.Context(), pairing.PairRequest{Register: till(), Code: "1", Identity: registerID})
-			show(link, err)
+			seen.Show(link, err)
 			evidence, err = driver.Evidence(t.Context(), p)
-			show(evidence, err)
+			seen.Show(evidence, err)
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		r, _, _, err := await(t.Context(), t, &script{answers: []reply{{401, `{"error":"` + pollToken + ` expired"}`, ""}}})
 		require.NoError(t, err)
-		show(r)
+		seen.Show(r)
 	})
-	require.NotEmpty(t, out.String())
-	for _, secret := range []string{registerID.Reveal(), pollToken} {
-		require.Empty(t, near(out.String(), secret))
-	}
-}
-
-// near returns what stands before a secret, if it is there.
-func near(text, secret string) string {
-	i := strings.Index(text, secret)
-	if i < 0 {
-		return ""
-	}
-	return text[max(0, i-200) : i+len(secret)]
+	seen.Hides(t, registerID.Reveal(), pollToken)
 }

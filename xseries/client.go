@@ -65,16 +65,12 @@ type Client struct {
 	c *core
 }
 
-// core is what a client's services share. What is secret is behind functions: fmt shows them as addresses, whatever the
-// verb, and follows pointers with some.
+// core is what a client's services share.
 type core struct {
 	version string
 	rest    *rest.Client
 	budget  *budget
-	// token returns the access token, and replace another one than that which was refused. replace is nil for a token that
-	// somebody else renews.
-	token   func(context.Context) (tillroute.Secret, error)
-	replace func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error)
+	bearer  grants.Bearer
 }
 
 // New checks the configuration and returns a client. It sends nothing. Its error, of kind Invalid, names every field that is
@@ -98,26 +94,16 @@ func New(config Config) (*Client, error) {
 	if problems := config.problems(); len(problems) > 0 {
 		return nil, tillroute.Invalid(System, "New", "%s", strings.Join(problems, "; "))
 	}
-	c := &core{version: config.APIVersion, budget: &budget{}}
+	c := &core{version: config.APIVersion, budget: &budget{}, bearer: grants.Fixed(config.AccessToken)}
 	if config.Tokens != nil {
-		keeper := grants.New(grants.Config{
+		c.bearer = grants.New(grants.Config{
 			System: System, Account: config.DomainPrefix, Tokens: config.Tokens, Refresh: config.OAuth.Refresh, Gone: ErrReconnect,
-		})
-		c.token = func(ctx context.Context) (tillroute.Secret, error) {
-			grant, err := keeper.Grant(ctx)
-			return grant.AccessToken, err
-		}
-		c.replace = func(ctx context.Context, refused tillroute.Secret) (tillroute.Secret, error) {
-			grant, err := keeper.Replace(ctx, refused)
-			return grant.AccessToken, err
-		}
-	} else {
-		c.token = func(context.Context) (tillroute.Secret, error) { return config.AccessToken, nil }
+		}).Bearer()
 	}
 	var err error
 	c.rest, err = rest.New(rest.Config{
 		System: System, BaseURL: baseURL(config.BaseURL, config.DomainPrefix), HTTP: config.HTTP,
-		Authorize: authorize, Renew: c.renew, Limit: c.budget,
+		Authorize: grants.Authorize, Renew: c.renew, Limit: c.budget,
 	})
 	if err != nil {
 		return nil, err
@@ -264,24 +250,21 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 	if c == nil {
 		return tillroute.Invalid(System, d.Name, "this client was not made by New")
 	}
-	token, err := c.token(ctx)
+	ctx, used, err := c.bearer.Begin(ctx)
 	if err != nil {
 		return grants.NoToken(System, d.Name, "no request was sent for want of an access token", err)
 	}
-	used := &credential{token}
 	d.Path = "/api/" + c.version + d.Path
-	r.Secrets = append(r.Secrets, token.Reveal())
-	err = c.rest.Do(context.WithValue(ctx, credentialKey{}, used), &d.Operation, r, out, opts...)
+	r.Secrets = append(r.Secrets, used.Token.Reveal())
+	err = c.rest.Do(ctx, &d.Operation, r, out, opts...)
 	if e, ok := errors.AsType[*tillroute.Error](err); ok && e.Operation == d.Name {
-		if used.token != token {
-			e.Message = strings.ReplaceAll(e.Message, used.token.Reveal(), "[redacted]")
-		}
+		used.Redact(e)
 		if e.Kind == tillroute.KindForbidden {
 			rest.Advise(e, "the access token needs the scope "+strings.ReplaceAll(d.scopes, " ", " and the scope "))
 		}
 		if e.Status == http.StatusUnauthorized {
 			advice := "check that no proxy strips the Authorization header"
-			if c.replace == nil {
+			if !c.bearer.Renews() {
 				advice = "check AccessToken, and that no proxy strips the Authorization header"
 			}
 			rest.Advise(e, advice)
@@ -290,28 +273,11 @@ func (c *core) do(ctx context.Context, op operation, r rest.Request, out any, op
 	return err
 }
 
-// credential is the token that a call is made with, so that it is known which one was refused.
-type credential struct{ token tillroute.Secret }
-
-type credentialKey struct{}
-
-func authorize(r *http.Request, _ []byte) error {
-	if used, ok := r.Context().Value(credentialKey{}).(*credential); ok {
-		r.Header.Set("Authorization", "Bearer "+used.token.Reveal())
-	}
-	return nil
-}
-
 // renew replaces a token that was refused, if there is a better one.
 func (c *core) renew(ctx context.Context, _ *http.Request) (bool, error) {
-	used, ok := ctx.Value(credentialKey{}).(*credential)
-	if !ok || c.replace == nil {
-		return false, nil
-	}
-	token, err := c.replace(ctx, used.token)
+	renewed, err := c.bearer.Renew(ctx)
 	if err != nil {
-		return false, grants.NoToken(System, strings.TrimPrefix(tillroute.Operation(ctx), System+"."), "the access token was refused and can't be renewed", err)
+		err = grants.NoToken(System, strings.TrimPrefix(tillroute.Operation(ctx), System+"."), "the access token was refused and can't be renewed", err)
 	}
-	used.token = token
-	return true, nil
+	return renewed, err
 }

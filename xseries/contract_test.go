@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/xseries"
@@ -31,29 +31,13 @@ func simulated(t *testing.T, o testserver.XSeriesOptions) (*testserver.Systems, 
 	}
 }
 
-// consent is a merchant's browser: it follows the URL and returns what it comes back with.
-func consent(t *testing.T, target string) url.Values {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
-	require.NoError(t, err)
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	response, err := transport.RoundTrip(request)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusFound, response.StatusCode)
-	back, err := response.Location()
-	require.NoError(t, err)
-	return back.Query()
-}
-
 // begin connects the store and returns a client.
 func begin(t *testing.T, sys *testserver.Systems, app xseries.OAuth, tokens pairing.Tokens) *xseries.Client {
 	t.Helper()
 	state := xseries.NewState()
 	target, err := app.AuthCodeURL(state)
 	require.NoError(t, err)
-	callback, err := app.ParseCallback(consent(t, target), state)
+	callback, err := app.ParseCallback(clienttest.Consent(t, target), state)
 	require.NoError(t, err)
 	require.Equal(t, sys.Describe().XSeries.DomainPrefix, callback.DomainPrefix)
 	grant, err := app.Exchange(t.Context(), callback)
@@ -411,7 +395,7 @@ func TestContractRefusals(t *testing.T) {
 		state := xseries.NewState()
 		target, err := app.AuthCodeURL(state)
 		require.NoError(t, err)
-		_, err = app.ParseCallback(consent(t, target), state)
+		_, err = app.ParseCallback(clienttest.Consent(t, target), state)
 		require.ErrorIs(t, err, xseries.ErrRefused)
 	}
 	sys, app := simulated(t, testserver.XSeriesOptions{})
@@ -428,7 +412,7 @@ func TestContractRefusals(t *testing.T) {
 	state := xseries.NewState()
 	target, err := app.AuthCodeURL(state)
 	require.NoError(t, err)
-	callback, err := app.ParseCallback(consent(t, target), state)
+	callback, err := app.ParseCallback(clienttest.Consent(t, target), state)
 	require.NoError(t, err)
 	_, err = app.Exchange(t.Context(), callback)
 	require.NoError(t, err)

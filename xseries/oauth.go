@@ -2,22 +2,20 @@ package xseries
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/grants"
 	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/pairing"
@@ -39,7 +37,6 @@ const exchangeOperation = "OAuth.Exchange"
 const (
 	defaultAuthorizeURL = "https://secure.retail.lightspeed.app/connect"
 	tokenPath           = "/api/1.0/token" //nolint:gosec // it is a path.
-	minState            = 8
 )
 
 // OAuth is an application that stores give their consent to, as it is registered with the vendor. It is safe for concurrent
@@ -74,19 +71,12 @@ func (o OAuth) AuthCodeURL(state string) (string, error) {
 	if len(o.Scopes) == 0 {
 		problems = append(problems, "Scopes are missing: ask for registers:read, for one")
 	}
-	for _, scope := range o.Scopes {
-		if scope == "" || strings.ContainsAny(scope, " \t\r\n") {
-			problems = append(problems, fmt.Sprintf("Scopes has %q, which is not one scope", scope))
-		}
-	}
-	if u, err := url.Parse(o.RedirectURL); err != nil || !u.IsAbs() || u.Host == "" {
-		problems = append(problems, "RedirectURL is not an absolute URL")
-	}
+	problems = append(problems, grants.AskingProblems(o.Scopes, o.RedirectURL)...)
 	if u, err := url.Parse(o.authorizeURL()); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		problems = append(problems, "AuthorizeURL is not an absolute https URL")
 	}
-	if len(state) < minState {
-		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least: NewState makes one", len(state), minState))
+	if len(state) < grants.MinState {
+		problems = append(problems, fmt.Sprintf("the state has %d characters, and must have %d at least: NewState makes one", len(state), grants.MinState))
 	}
 	if len(problems) > 0 {
 		return "", tillroute.Invalid(System, "OAuth.AuthCodeURL", "%s", strings.Join(problems, "; "))
@@ -134,44 +124,20 @@ type Callback struct {
 //
 // API reference: https://x-series-api.lightspeedhq.com/docs/authorization
 func (o OAuth) ParseCallback(query url.Values, wantState string) (Callback, error) {
-	const operation = "OAuth.ParseCallback"
-	fail := func(kind tillroute.Kind, cause error, format string, args ...any) *tillroute.Error {
-		return &tillroute.Error{
-			System: System, Operation: operation, Kind: kind, Outcome: tillroute.Failed, Err: cause, Message: fmt.Sprintf(format, args...),
-		}
-	}
-	if len(wantState) < minState {
-		return Callback{}, fail(tillroute.KindForbidden, ErrState, "no connection was begun in this session")
-	}
-	state, hasState, err := single(query, "state")
+	// Whether a refusal comes with the state isn't documented.
+	reader := grants.Consent{System: System, Refused: ErrRefused, Stranger: ErrState, BareRefusal: true}
+	code, err := reader.Code(query, wantState)
 	if err != nil {
-		return Callback{}, fail(tillroute.KindInvalid, nil, "%s", err)
-	}
-	refusal := query.Get("error")
-	// Whether a refusal comes with the state isn't documented. Without it, it can do no more than end the attempt.
-	if (hasState || refusal == "") && subtle.ConstantTimeCompare([]byte(state), []byte(wantState)) != 1 {
-		return Callback{}, fail(tillroute.KindForbidden, ErrState, "the state is not the one that was sent")
-	}
-	if refusal != "" {
-		e := fail(tillroute.KindForbidden, ErrRefused, "%.200s", query.Get("error_description"))
-		e.Code = refusal
-		return Callback{}, e
-	}
-	code, _, err := single(query, "code")
-	if err != nil {
-		return Callback{}, fail(tillroute.KindInvalid, nil, "%s", err)
+		return Callback{}, err
 	}
 	prefix, _, err := single(query, "domain_prefix")
 	if err != nil {
-		return Callback{}, fail(tillroute.KindInvalid, nil, "%s", err)
+		return Callback{}, reader.Fail(tillroute.KindInvalid, nil, "%s", err)
 	}
-	switch {
-	case code == "":
-		return Callback{}, fail(tillroute.KindInvalid, nil, "the callback has no code")
-	case !validPrefix(prefix):
-		return Callback{}, fail(tillroute.KindInvalid, nil, "the callback's domain_prefix %.70q is not the first part of a store's address", prefix)
+	if !validPrefix(prefix) {
+		return Callback{}, reader.Fail(tillroute.KindInvalid, nil, "the callback's domain_prefix %.70q is not the first part of a store's address", prefix)
 	}
-	return Callback{Code: tillroute.Secret(code), DomainPrefix: prefix, Scope: query.Get("scope")}, nil
+	return Callback{Code: code, DomainPrefix: prefix, Scope: query.Get("scope")}, nil
 }
 
 // single returns a parameter that may be there once at most.
@@ -215,10 +181,7 @@ func (o OAuth) Exchange(ctx context.Context, callback Callback) (pairing.Grant, 
 func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant, error) {
 	const operation = "OAuth.Refresh"
 	if grant.RefreshToken == "" {
-		return pairing.Grant{}, &tillroute.Error{
-			System: System, Operation: operation, Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
-			Message: "there is no refresh token", Err: ErrReconnect,
-		}
+		return pairing.Grant{}, grants.NoRefreshToken(System, ErrReconnect)
 	}
 	return o.token(ctx, operation, grant, grant.RefreshToken, func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: grant.RefreshToken.Reveal()}).Token()
@@ -228,17 +191,7 @@ func (o OAuth) Refresh(ctx context.Context, grant pairing.Grant) (pairing.Grant,
 // MissingScopes returns the scopes that were asked for and not granted. If the grant doesn't say what was granted, which the
 // vendor allows itself, none are known to be missing.
 func (o OAuth) MissingScopes(grant pairing.Grant) []string {
-	granted := strings.Fields(grant.Scope)
-	if len(granted) == 0 {
-		return nil
-	}
-	var missing []string
-	for _, scope := range o.Scopes {
-		if !slices.Contains(granted, scope) {
-			missing = append(missing, scope)
-		}
-	}
-	return missing
+	return grants.MissingScopes(o.Scopes, grant)
 }
 
 func (o OAuth) config(prefix string) *oauth2.Config {
@@ -359,16 +312,7 @@ func (t *tokenTransport) explain(err error) error {
 	default:
 		return t.fail(tillroute.KindDecode, tillroute.Unknown, "the answer has no access token that can be read: reconnect the store if this goes on")
 	}
-	code, _, _ := strings.Cut(cmp.Or(e.Code, e.Message), ":")
-	switch code {
-	case "invalid_client", "unauthorized_client", "unsupported_grant_type":
-		rest.Advise(e, "check ClientID and ClientSecret")
-		return e
-	}
-	// Servers call a dead token or code by different names, and with 400 or 401.
-	if e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized || e.Kind == tillroute.KindUnauthorized {
-		e.Kind, e.Err = tillroute.KindUnauthorized, ErrReconnect
-	}
+	grants.Refusal(e, "check ClientID and ClientSecret", ErrReconnect)
 	return e
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/xseries"
 )
@@ -282,7 +283,7 @@ func TestExchangeHeedsTheContext(t *testing.T) {
 
 func TestExchangeClosesItsOwnConnections(t *testing.T) {
 	states := make(chan http.ConnState, 16)
-	s := &server{Server: httptest.NewUnstartedServer(answer(http.StatusOK, `{"access_token":"a"}`))}
+	s := &server{&clienttest.Server[request]{Server: httptest.NewUnstartedServer(answer(http.StatusOK, `{"access_token":"a"}`))}}
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) { states <- state }
 	s.Start()
 	defer s.Close()

@@ -1,37 +1,24 @@
 package xseries_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/clienttest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/xseries"
 )
 
 // TestNoSecretShows makes everything go wrong that can, and looks for secrets in all that comes out.
 func TestNoSecretShows(t *testing.T) {
-	var out bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	show := func(values ...any) {
-		for _, v := range values {
-			fmt.Fprintf(&out, "%v %+v %#v %s %q\n", v, v, v, v, v)
-			if text, err := json.Marshal(v); err == nil {
-				out.Write(text)
-			}
-			logger.Info("value", "v", v)
-		}
-	}
+	var seen clienttest.Seen
 	// A server that repeats all it was told.
 	echo := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -55,46 +42,41 @@ func TestNoSecretShows(t *testing.T) {
 			s := newServer(t, reply)
 			var config xseries.Config
 			personal := s.client(t, func(c *xseries.Config) {
-				c.HTTP.Logger = logger
+				c.HTTP.Logger = seen.Logger()
 				config = *c
 			})
 			app := s.app()
-			app.HTTP.Logger = logger
+			app.HTTP.Logger = seen.Logger()
 			tokens := newTokens()
 			_, err := tokens.PutGrant(t.Context(), pairing.Grant{
 				System: "xseries", Account: "acme", AccessToken: "access-0001", RefreshToken: "refresh-0001", Expiry: time.Now(),
 			}, -1)
 			require.NoError(t, err)
 			connected := s.client(t, func(c *xseries.Config) {
-				c.HTTP.Logger = logger
+				c.HTTP.Logger = seen.Logger()
 				c.AccessToken, c.Tokens, c.OAuth = "", tokens, app
 			})
 			hooks := xseries.WebhookConfig{Secrets: []tillroute.Secret{app.ClientSecret}, Deliveries: tokens, Handle: func(context.Context, xseries.Delivery) error { return nil }}
 			handler, err := xseries.NewWebhookHandler(hooks)
-			show(hooks, handler, err, xseries.VerifySignature(nil, nil, xseries.SignatureScheme{}, app.ClientSecret))
-			show(config, app, &app, personal, *personal, connected, *connected, connected.Registers)
+			seen.Show(hooks, handler, err, xseries.VerifySignature(nil, nil, xseries.SignatureScheme{}, app.ClientSecret))
+			seen.Show(config, app, &app, personal, *personal, connected, *connected, connected.Registers)
 			for _, client := range []*xseries.Client{personal, connected} {
 				list, err := client.Registers.List(t.Context(), xseries.ListOptions{})
-				show(list, err, client.RateLimit())
+				seen.Show(list, err, client.RateLimit())
 				hook, err := client.Webhooks.Create(t.Context(), xseries.WebhookRequest{Type: xseries.SaleUpdate, URL: "https://example.com/"})
-				show(hook, err)
+				seen.Show(hook, err)
 			}
 			grant, err := app.Exchange(t.Context(), xseries.Callback{Code: "code-0001", DomainPrefix: "acme"})
-			show(grant, err)
+			seen.Show(grant, err)
 			grant, err = app.Refresh(t.Context(), pairing.Grant{Account: "acme", RefreshToken: "refresh-0001"})
-			show(grant, err)
+			seen.Show(grant, err)
 			callback, err := app.ParseCallback(url.Values{"state": {"12345678"}, "code": {"code-0001"}, "domain_prefix": {"acme"}}, "12345678")
-			show(callback, err)
+			seen.Show(callback, err)
 			_, err = app.ParseCallback(url.Values{"state": {"wrong"}, "code": {"code-0001"}, "domain_prefix": {"acme"}}, "12345678")
-			show(err)
+			seen.Show(err)
 		})
 	}
-	require.NotEmpty(t, out.String())
-	for _, secret := range []string{
-		personalToken.Reveal(), "client-secret-0001", "access-0001", "refresh-0001", "refresh-0002", "code-0001",
-	} {
-		require.Empty(t, near(out.String(), secret))
-	}
+	seen.Hides(t, personalToken.Reveal(), "client-secret-0001", "access-0001", "refresh-0001", "refresh-0002", "code-0001")
 }
 
 func TestRenewedTokenThatAServerRepeatsIsRedacted(t *testing.T) {
@@ -110,13 +92,4 @@ func TestRenewedTokenThatAServerRepeatsIsRedacted(t *testing.T) {
 	_, err := client.Registers.List(t.Context(), xseries.ListOptions{})
 	require.ErrorContains(t, err, "Bearer [redacted] is odd")
 	require.Len(t, s.got(), 3)
-}
-
-// near returns what stands before a secret, if it is there.
-func near(text, secret string) string {
-	i := strings.Index(text, secret)
-	if i < 0 {
-		return ""
-	}
-	return text[max(0, i-200) : i+len(secret)]
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
@@ -31,8 +32,6 @@ const (
 	lease = 4 * time.Second
 	// again is the pause before the café goes on with a payment at the terminal that could not be finished.
 	again = 5 * time.Second
-	// stopTime is how long answers that are under way may take at the end.
-	stopTime = 3 * time.Second
 )
 
 // cafe is the café, and the simulated world around it.
@@ -299,12 +298,7 @@ func (c *cafe) settle(ctx context.Context, v visit) error {
 
 // stop ends everything, the database last.
 func (c *cafe) stop(ctx context.Context) error {
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	err := c.server.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = c.server.Close()
-	}
+	err := program.Shutdown(ctx, c.server)
 	c.end()
 	c.group.Wait()
 	return errors.Join(err, c.store.Close())

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/simulated"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/paysera"
 )
@@ -51,22 +51,12 @@ func connect(ctx context.Context, oauth paysera.OAuth, tokens pairing.Tokens) er
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	// Somebody's browser goes to the page and comes back. The simulated page consents at once.
+	back, err := simulated.Consent(ctx, page)
 	if err != nil {
 		return err
 	}
-	// The simulated page consents at once, and sends the browser back.
-	browser := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := browser.Do(request)
-	if err != nil {
-		return err
-	}
-	_ = response.Body.Close()
-	back, err := response.Location()
-	if err != nil {
-		return fmt.Errorf("the authorization page answered %s: %w", response.Status, err)
-	}
-	callback, err := oauth.ParseCallback(back.Query(), state)
+	callback, err := oauth.ParseCallback(back, state)
 	if err != nil {
 		return err
 	}

@@ -11,32 +11,16 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
 
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/paysera/qr"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "cafe:", err)
-		os.Exit(1)
-	}
+	program.Main("cafe", func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) })
 }
-
-// errUsage is returned for flags that cannot be understood. What was wrong is already on stderr.
-var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("cafe", flag.ContinueOnError)
@@ -45,31 +29,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	db := flags.String("db", "cafe.db", "the SQLite `file` that keeps pairings, payments and tokens; the bills and the simulated world are kept beside it")
 	once := flags.Bool("once", false, "let a few guests come and go without asking, on files and a port of its own unless -db and -addr say otherwise, and exit")
 	light := flags.Bool("light", false, "draw the QR codes for a terminal with dark letters on a light ground")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage
-	}
-	if flags.NArg() > 0 {
-		_, _ = fmt.Fprintf(stderr, "cafe: unexpected argument %q\n", flags.Arg(0))
-		flags.Usage()
-		return errUsage
+	if err := program.Parse(flags, args); err != nil {
+		return err
 	}
 	if *once {
-		given := map[string]bool{}
-		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		if !given["addr"] {
-			*addr = "127.0.0.1:0"
+		clean, err := program.Aside(flags, addr, db)
+		if err != nil {
+			return err
 		}
-		if !given["db"] {
-			folder, err := os.MkdirTemp("", "tillroute-cafe-")
-			if err != nil {
-				return fmt.Errorf("there is no place for the database: %w", err)
-			}
-			defer func() { _ = os.RemoveAll(folder) }()
-			*db = filepath.Join(folder, "cafe.db")
-		}
+		defer clean()
 	}
 	c, err := start(ctx, *addr, *db, &printer{w: stdout}, stderr)
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/metrics"
@@ -30,8 +30,8 @@ const (
 	pollInterval = 300 * time.Millisecond
 	// lease is short, so that a demo that was killed goes on soon after it is started again.
 	lease = 4 * time.Second
-	// stopTime is how long answers that are under way may take at the end.
-	stopTime = 3 * time.Second
+	// joinTime is how long a gateway may take to say what world it is in.
+	joinTime = 3 * time.Second
 )
 
 // demo is the gateway, and the simulated world around it.
@@ -60,7 +60,8 @@ type options struct {
 
 // start opens the database and starts everything. What runs ends with stop.
 func start(ctx context.Context, o options, stderr io.Writer) (*demo, error) {
-	pageAt, gatewayAt, err := listen(ctx, o.addr)
+	// The till is one origin of the web, and the gateway another, as they would be.
+	pageAt, gatewayAt, err := program.Listen(ctx, o.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -91,27 +92,6 @@ func start(ctx context.Context, o options, stderr io.Writer) (*demo, error) {
 	return d, nil
 }
 
-// listen opens two ports: the till is one origin of the web, and the gateway another, as they would be.
-func listen(ctx context.Context, addr string) (pageAt, gatewayAt net.Listener, err error) {
-	var config net.ListenConfig
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, nil, fmt.Errorf("-addr %q is not host:port: %w", addr, err)
-	}
-	if pageAt, err = config.Listen(ctx, "tcp", addr); err != nil {
-		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", addr, err)
-	}
-	next := "0"
-	if n, err := strconv.Atoi(port); err == nil && n > 0 {
-		next = strconv.Itoa(n + 1)
-	}
-	if gatewayAt, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, next)); err != nil {
-		_ = pageAt.Close()
-		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", net.JoinHostPort(host, next), err)
-	}
-	return pageAt, gatewayAt, nil
-}
-
 // imagine makes the simulated world, or joins another's, and returns what is in it.
 func (d *demo) imagine(ctx context.Context, o options) (at testserver.Description, err error) {
 	if o.join != "" {
@@ -131,7 +111,7 @@ func (d *demo) imagine(ctx context.Context, o options) (at testserver.Descriptio
 
 // join asks the program at a page's address for its simulated world.
 func join(ctx context.Context, page string) (at testserver.Description, err error) {
-	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page+"_sim", nil)
 	if err != nil {
@@ -223,27 +203,9 @@ func (d *demo) run(ctx context.Context, pageAt, gatewayAt net.Listener) {
 	d.group.Go(func() { d.failed <- d.server.Serve(gatewayAt) })
 }
 
-// wait waits until ctx ends, or something that should run doesn't.
-func (d *demo) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-d.failed:
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was asked to end.
-		}
-		return err
-	}
-}
-
 // stop ends everything, the database last.
 func (d *demo) stop(ctx context.Context) error {
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	err := d.server.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = d.server.Close()
-	}
+	err := program.Shutdown(ctx, d.server)
 	if d.metrics != nil {
 		err = errors.Join(err, d.metrics.Close())
 	}

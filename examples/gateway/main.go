@@ -22,27 +22,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
+
+	"github.com/tillroute/tillroute/examples/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
-	}
+	program.Main("gateway", func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
-
-// errUsage is returned for flags that cannot be understood. What was wrong is already on stderr.
-var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "payments" {
@@ -56,35 +42,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.join, "join", "", "`address` of another gateway's page, on whose simulated world and -dsn this one works too")
 	flags.StringVar(&o.metrics, "metrics", "", "host:port of /metrics for Prometheus; none if it is empty")
 	once := flags.Bool("once", false, "take one payment without a browser, on files and ports of its own unless -db and -addr say otherwise, and exit")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage
-	}
-	if flags.NArg() > 0 {
-		_, _ = fmt.Fprintf(stderr, "gateway: unexpected argument %q\n", flags.Arg(0))
-		flags.Usage()
-		return errUsage
+	if err := program.Parse(flags, args); err != nil {
+		return err
 	}
 	if *once && o.join != "" {
 		_, _ = fmt.Fprintln(stderr, "gateway: -once needs a world of its own: leave -join out")
-		return errUsage
+		return program.ErrUsage
 	}
 	if *once {
-		given := map[string]bool{}
-		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		if !given["addr"] {
-			o.addr = "127.0.0.1:0"
+		clean, err := program.Aside(flags, &o.addr, &o.database.file)
+		if err != nil {
+			return err
 		}
-		if !given["db"] {
-			folder, err := os.MkdirTemp("", "tillroute-gateway-")
-			if err != nil {
-				return fmt.Errorf("there is no place for the database: %w", err)
-			}
-			defer func() { _ = os.RemoveAll(folder) }()
-			o.database.file = filepath.Join(folder, "tillroute.db")
-		}
+		defer clean()
 	}
 	d, err := start(ctx, o, stderr)
 	if err != nil {
@@ -95,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	} else {
 		_, err = fmt.Fprintf(stdout, "%s\n", d.url)
 		if err == nil {
-			err = d.wait(ctx)
+			err = program.Wait(ctx, d.failed)
 		}
 	}
 	return errors.Join(err, d.stop(ctx))

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/internal/pgtest"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
@@ -171,5 +172,5 @@ func TestOnlyAGatewayCanBeJoined(t *testing.T) {
 		}, t.Output())
 		require.ErrorContains(t, err, address)
 	}
-	require.ErrorIs(t, run(t.Context(), []string{"-once", "-join", other.URL}, &bytes.Buffer{}, &bytes.Buffer{}), errUsage)
+	require.ErrorIs(t, run(t.Context(), []string{"-once", "-join", other.URL}, &bytes.Buffer{}, &bytes.Buffer{}), program.ErrUsage)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/programtest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/metrics"
 	"github.com/tillroute/tillroute/smartconnect"
@@ -283,7 +284,7 @@ func TestOperationsPage(t *testing.T) {
 	needs(t, "sqlite3", "bash")
 	n := newNight(t)
 	require.NoError(t, os.Mkdir(filepath.Join(n.folder, "bin"), 0o755))
-	require.NoError(t, os.Rename(build(t), filepath.Join(n.folder, "bin", "gateway")))
+	require.NoError(t, os.Rename(programtest.Build(t), filepath.Join(n.folder, "bin", "gateway")))
 	n.pass(blocks(operationsPage(t)), n.expectations())
 }
 
@@ -294,7 +295,7 @@ func TestOperationsPageOnPostgreSQL(t *testing.T) {
 	n.place = shared(t)
 	require.NoError(t, os.Mkdir(filepath.Join(n.folder, "bin"), 0o755))
 	// Who works on PostgreSQL adds these flags to each command.
-	script := fmt.Sprintf("#!/bin/sh\nshift\nexec %s payments -dsn %s -schema %s \"$@\"\n", quote(build(t)), quote(n.place.dsn), n.place.schema)
+	script := fmt.Sprintf("#!/bin/sh\nshift\nexec %s payments -dsn %s -schema %s \"$@\"\n", quote(programtest.Build(t)), quote(n.place.dsn), n.place.schema)
 	require.NoError(t, os.WriteFile(filepath.Join(n.folder, "bin", "gateway"), []byte(script), 0o755))
 	forFiles := func(text string) bool {
 		return strings.HasPrefix(text, "sqlite3 tillroute.db") || strings.HasPrefix(text, "rm -f tillroute.db")

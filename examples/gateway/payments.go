@@ -11,6 +11,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/smartconnect"
 )
@@ -127,7 +128,7 @@ func (d *desk) misused(what string) error {
 	var s sheet
 	s.text("gateway payments: " + what)
 	_, _ = fmt.Fprintf(d.stderr, "%s\n%s", s.String(), paymentsHelp)
-	return errUsage
+	return program.ErrUsage
 }
 
 func (d *desk) print(text string) error {

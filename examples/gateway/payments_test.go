@@ -20,6 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
+	"github.com/tillroute/tillroute/examples/internal/programtest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
 	"github.com/tillroute/tillroute/smartconnect"
@@ -96,7 +98,7 @@ func desked(t *testing.T, file string, args ...string) (string, error) {
 	var out, complaints bytes.Buffer
 	err := run(t.Context(), append([]string{"payments", "-db", file}, args...), &out, &complaints)
 	text := out.String()
-	if errors.Is(err, errUsage) {
+	if errors.Is(err, program.ErrUsage) {
 		text = complaints.String()
 	} else {
 		require.Empty(t, complaints.String())
@@ -295,7 +297,7 @@ func TestWhatIsTypedWrongIsExplained(t *testing.T) {
 		{[]string{"mark", told}, "mark needs more than that"},
 	} {
 		text, err := desked(t, file, c.args...)
-		require.ErrorIs(t, err, errUsage, c.args)
+		require.ErrorIs(t, err, program.ErrUsage, c.args)
 		require.Contains(t, text, c.says)
 		require.Contains(t, text, "Usage: gateway payments")
 	}
@@ -349,7 +351,7 @@ func (approving) Await(_ context.Context, p pairing.Payment, _ func(string)) (pa
 // While a gateway takes payments, other processes read and resolve on the same file, and nobody fails.
 func TestThePaymentsOfARunningGateway(t *testing.T) {
 	file, store := books(t)
-	program := build(t)
+	program := programtest.Build(t)
 	router, err := pairing.New(pairing.Config{Store: store, Drivers: map[string]pairing.Driver{"fast": approving{}}})
 	require.NoError(t, err)
 	register := pairing.Register{System: "xseries", Account: "toysshop", ID: "busy"}
@@ -386,13 +388,4 @@ func TestThePaymentsOfARunningGateway(t *testing.T) {
 	cancel()
 	running.Wait()
 	require.Greater(t, taken, 10, "the gateway went on meanwhile")
-}
-
-// build builds the program.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "gateway")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return path
 }

@@ -8,12 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
@@ -25,8 +25,6 @@ const (
 	timeout = 2 * time.Second
 	// remembered is how long answers are kept at least.
 	remembered = 30 * 24 * time.Hour
-	// stopTime is how long answers that are under way may take at the end.
-	stopTime = 3 * time.Second
 )
 
 // hotel is the hotel, and the simulated world around it.
@@ -52,7 +50,8 @@ func (h *hotel) say(format string, args ...any) { _, _ = fmt.Fprintf(h.out, form
 
 // start opens the databases and starts everything. What runs ends with stop.
 func start(ctx context.Context, addr, db string, stdout, stderr io.Writer) (*hotel, error) {
-	hotelAt, worldAt, err := listen(ctx, addr)
+	// The hotel is somewhere else than Lightspeed.
+	hotelAt, worldAt, err := program.Listen(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -77,27 +76,6 @@ func start(ctx context.Context, addr, db string, stdout, stderr io.Writer) (*hot
 		return nil, errors.Join(fmt.Errorf("the hotel can't be registered with the restaurant: %w", err), h.stop(ctx))
 	}
 	return h, nil
-}
-
-// listen opens two ports: the hotel is somewhere else than Lightspeed.
-func listen(ctx context.Context, addr string) (hotelAt, worldAt net.Listener, err error) {
-	var config net.ListenConfig
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, nil, fmt.Errorf("-addr %q is not host:port: %w", addr, err)
-	}
-	if hotelAt, err = config.Listen(ctx, "tcp", addr); err != nil {
-		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", addr, err)
-	}
-	next := "0"
-	if n, err := strconv.Atoi(port); err == nil && n > 0 {
-		next = strconv.Itoa(n + 1)
-	}
-	if worldAt, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, next)); err != nil {
-		_ = hotelAt.Close()
-		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", net.JoinHostPort(host, next), err)
-	}
-	return hotelAt, worldAt, nil
 }
 
 // open starts the hotel's part: what a hotel would run, from the public packages alone.
@@ -171,12 +149,7 @@ func (h *hotel) register(ctx context.Context) error {
 
 // shut ends the hotel's part, the databases last.
 func (h *hotel) shut(ctx context.Context) error {
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	err := h.server.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = h.server.Close()
-	}
+	err := program.Shutdown(ctx, h.server)
 	return errors.Join(err, h.desk.books.close(), h.store.Close())
 }
 
@@ -194,19 +167,6 @@ func (h *hotel) again(ctx context.Context) error {
 		return err
 	}
 	return h.open(ctx, at, h.files+".db")
-}
-
-// wait waits until ctx ends, or something that should run doesn't.
-func (h *hotel) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-h.failed:
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was asked to end.
-		}
-		return err
-	}
 }
 
 // stop ends everything: the restaurant first, which would else hear nothing from the hotel.

@@ -11,30 +11,15 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
+
+	"github.com/tillroute/tillroute/examples/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "hotel:", err)
-		os.Exit(1)
-	}
+	program.Main("hotel", func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
-
-// errUsage is returned for flags that cannot be understood. What was wrong is already on stderr.
-var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("hotel", flag.ContinueOnError)
@@ -42,31 +27,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8095", "host:port of the hotel; the simulated restaurant listens on the port after it, or on a free one for port 0")
 	db := flags.String("db", "hotel.db", "the SQLite `file` that remembers what was answered; the folios and the simulated world are kept beside it")
 	once := flags.Bool("once", false, "let a few guests eat without asking, on files and ports of its own unless -db and -addr say otherwise, and exit")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage
-	}
-	if flags.NArg() > 0 {
-		_, _ = fmt.Fprintf(stderr, "hotel: unexpected argument %q\n", flags.Arg(0))
-		flags.Usage()
-		return errUsage
+	if err := program.Parse(flags, args); err != nil {
+		return err
 	}
 	if *once {
-		given := map[string]bool{}
-		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		if !given["addr"] {
-			*addr = "127.0.0.1:0"
+		clean, err := program.Aside(flags, addr, db)
+		if err != nil {
+			return err
 		}
-		if !given["db"] {
-			folder, err := os.MkdirTemp("", "tillroute-hotel-")
-			if err != nil {
-				return fmt.Errorf("there is no place for the database: %w", err)
-			}
-			defer func() { _ = os.RemoveAll(folder) }()
-			*db = filepath.Join(folder, "hotel.db")
-		}
+		defer clean()
 		stderr = io.Discard // What goes wrong there is meant to.
 	}
 	h, err := start(ctx, *addr, *db, stdout, stderr)
@@ -78,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	} else {
 		h.say("Reception: %s/", h.url)
 		h.say("Restaurant: %s", h.world.Describe().Sim.RestaurantURL)
-		err = h.wait(ctx)
+		err = program.Wait(ctx, h.failed)
 	}
 	return errors.Join(err, h.stop(ctx))
 }

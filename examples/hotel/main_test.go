@@ -1,29 +1,22 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp/kb"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute/examples/internal/programtest"
 	"github.com/tillroute/tillroute/internal/browsertest"
 	"github.com/tillroute/tillroute/pms"
 	"github.com/tillroute/tillroute/pms/pmstest"
@@ -37,44 +30,17 @@ func TestOnce(t *testing.T) {
 	require.NoError(t, run(t.Context(), args, &out, &logs))
 	require.Contains(t, out.String(), "each bill once")
 	require.NoError(t, run(t.Context(), args, &out, &logs), "on the files of an earlier run")
-	files, err := os.ReadDir(folder)
-	require.NoError(t, err)
-	for _, file := range files {
-		assert.True(t, strings.HasPrefix(file.Name(), "x."), "%s is one of the files that -db names", file.Name())
-	}
+	programtest.OwnFiles(t, folder)
 }
 
 func TestBadUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-nosuch"}, {"argument"}} {
-		require.ErrorIs(t, run(t.Context(), args, io.Discard, io.Discard), errUsage)
-	}
-	require.ErrorIs(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp)
-	var config net.ListenConfig
-	taken, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = taken.Close() }()
-	for _, addr := range []string{"nonsense", taken.Addr().String()} {
-		err = run(t.Context(), []string{"-db", filepath.Join(t.TempDir(), "x.db"), "-addr", addr}, io.Discard, io.Discard)
-		require.ErrorContains(t, err, "-addr")
-	}
+	programtest.BadUsage(t, run)
 }
 
 func TestStopsWhenAsked(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", filepath.Join(t.TempDir(), "x.db")}, io.Discard, io.Discard)
-	}()
-	cancel()
-	select {
-	case err := <-ended:
-		// Stopped before it ran is as good.
-		assert.True(t, err == nil || errors.Is(err, context.Canceled), "%v", err)
-	case <-time.After(20 * time.Second):
-		t.Fatal("it does not stop")
-	}
+	programtest.Stops(t, run)
 }
 
 func newBooks(t *testing.T) *books {
@@ -206,69 +172,19 @@ func TestSearch(t *testing.T) {
 
 // process is the program, as a person starts it.
 type process struct {
-	t    *testing.T
-	path string
-	args []string
-	cmd  *exec.Cmd
+	*programtest.Process
+
+	t *testing.T
 	// url is the hotel's, and restaurant that of the waiter's page.
 	url, restaurant string
 }
 
-func newProcess(t *testing.T) *process {
-	t.Helper()
-	folder := t.TempDir()
-	p := &process{t: t, path: filepath.Join(folder, "hotel")}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	p.args = []string{"-addr", freePorts(t), "-db", filepath.Join(folder, "hotel.db")}
-	t.Cleanup(p.kill)
-	return p
-}
-
-func freePorts(t *testing.T) string {
-	t.Helper()
-	var config net.ListenConfig
-	for range 50 {
-		first, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		address := first.Addr().String()
-		_, port, err := net.SplitHostPort(address)
-		require.NoError(t, err)
-		n, err := strconv.Atoi(port)
-		require.NoError(t, err)
-		second, err := config.Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1)))
-		_ = first.Close()
-		if err == nil {
-			_ = second.Close()
-			return address
-		}
-	}
-	t.Fatal("there are no two free ports side by side")
-	return ""
-}
-
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.path, p.args...)
-	out, err := p.cmd.StdoutPipe()
-	require.NoError(p.t, err)
-	require.NoError(p.t, p.cmd.Start())
-	lines := bufio.NewReader(out)
+	p.Start()
 	for _, address := range []*string{&p.url, &p.restaurant} {
-		line, err := lines.ReadString('\n')
-		require.NoError(p.t, err, "it prints its addresses")
-		*address = regexp.MustCompile(`http://\S+`).FindString(line)
+		*address = regexp.MustCompile(`http://\S+`).FindString(p.Line())
 	}
-}
-
-// kill ends it as kill -9 does.
-func (p *process) kill() {
-	if p.cmd == nil {
-		return
-	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-	p.cmd = nil
 }
 
 // call calls a page, or the control API of the simulated restaurant.
@@ -306,13 +222,13 @@ func (p *process) posted() (state, message string) {
 // TestKilledBetweenPostingAndRecord kills the program when the hotel has posted and not answered.
 func TestKilledBetweenPostingAndRecord(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t)
+	p := &process{Process: programtest.NewProcess(t), t: t}
 	p.start()
 	p.call("POST", p.url+"pace/late", "")
 	p.sim("POST", "/bills", `{"items":[{"sku":"B01","quantity":1}],"payments":[{"method":"IKPMS","reservation_id":"R-102"}]}`)
 	count := func() int { return strings.Count(p.call("GET", p.url, ""), `data-bill="A12345.1"`) }
 	require.Eventually(t, func() bool { return count() == 1 }, 20*time.Second, 10*time.Millisecond)
-	p.kill()
+	p.Kill()
 	p.start()
 	// The restaurant has had no answer, and sends it once more. The record says that somebody is posting it.
 	state, message := p.posted()
@@ -320,8 +236,8 @@ func TestKilledBetweenPostingAndRecord(t *testing.T) {
 	require.Contains(t, message, "Still being posted")
 	require.Equal(t, 1, count())
 	// Somebody is given a minute. It is over.
-	p.kill()
-	db, err := sql.Open("sqlite", p.args[3])
+	p.Kill()
+	db, err := sql.Open("sqlite", p.Args[3])
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `UPDATE deliveries SET lease_until = 1 WHERE finished_at IS NULL`)
 	require.NoError(t, errors.Join(err, db.Close()))
@@ -334,7 +250,7 @@ func TestKilledBetweenPostingAndRecord(t *testing.T) {
 
 // TestBrowserFirstVisit does what a newcomer does at the reception and in the restaurant.
 func TestBrowserFirstVisit(t *testing.T) {
-	p := newProcess(t)
+	p := &process{Process: programtest.NewProcess(t), t: t}
 	p.start()
 	b := browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "ERR_NETWORK", "Failed to fetch")
 	reception := b.Open(p.url, 1280)
@@ -375,7 +291,7 @@ func TestBrowserFirstVisit(t *testing.T) {
 	restaurant.Press("mike")
 	waiter.Until("document.querySelector('#guests button')?.textContent.includes('blocked')")
 
-	p.kill()
+	p.Kill()
 	hotel.Shows("#link", "does not answer")
 	p.start()
 	hotel.Until("document.querySelector('#link').textContent === ''")

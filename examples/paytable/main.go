@@ -14,27 +14,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
+
+	"github.com/tillroute/tillroute/examples/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "paytable:", err)
-		os.Exit(1)
-	}
+	program.Main("paytable", func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
-
-// errUsage is returned for flags that cannot be understood. What was wrong is already on stderr.
-var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("paytable", flag.ContinueOnError)
@@ -42,31 +28,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8100", "host:port of the page; the simulated systems listen on the port after it, or on free ones for port 0")
 	db := flags.String("db", "paytable.db", "the SQLite `file` that keeps everything; the simulated world is kept beside it")
 	once := flags.Bool("once", false, "let guests pay without a browser, on files and ports of its own unless -db and -addr say otherwise, and exit")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage
-	}
-	if flags.NArg() > 0 {
-		_, _ = fmt.Fprintf(stderr, "paytable: unexpected argument %q\n", flags.Arg(0))
-		flags.Usage()
-		return errUsage
+	if err := program.Parse(flags, args); err != nil {
+		return err
 	}
 	if *once {
-		given := map[string]bool{}
-		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		if !given["addr"] {
-			*addr = "127.0.0.1:0"
+		clean, err := program.Aside(flags, addr, db)
+		if err != nil {
+			return err
 		}
-		if !given["db"] {
-			folder, err := os.MkdirTemp("", "tillroute-paytable-")
-			if err != nil {
-				return fmt.Errorf("there is no place for the database: %w", err)
-			}
-			defer func() { _ = os.RemoveAll(folder) }()
-			*db = filepath.Join(folder, "paytable.db")
-		}
+		defer clean()
 	}
 	r, err := start(ctx, *addr, *db, stderr)
 	if err != nil {
@@ -77,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	} else {
 		_, err = fmt.Fprintf(stdout, "%s\n", r.url)
 		if err == nil {
-			err = r.wait(ctx)
+			err = program.Wait(ctx, r.failed)
 		}
 	}
 	return errors.Join(err, r.stop(ctx))

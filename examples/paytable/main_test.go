@@ -1,30 +1,23 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillroute/tillroute/examples/internal/programtest"
 	"github.com/tillroute/tillroute/internal/browsertest"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/kseries"
@@ -40,115 +33,37 @@ func TestOnce(t *testing.T) {
 		require.NoError(t, run(t.Context(), args, &out, io.Discard), "%s", &out)
 		require.Contains(t, out.String(), "each once")
 	}
-	files, err := os.ReadDir(folder)
-	require.NoError(t, err)
-	for _, file := range files {
-		assert.True(t, strings.HasPrefix(file.Name(), "x."), "%s is one of the files that -db names", file.Name())
-	}
+	programtest.OwnFiles(t, folder)
 }
 
 func TestBadUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-nosuch"}, {"argument"}} {
-		require.ErrorIs(t, run(t.Context(), args, io.Discard, io.Discard), errUsage)
-	}
-	require.ErrorIs(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp)
-	require.ErrorContains(t, run(t.Context(), []string{"-addr", "nonsense"}, io.Discard, io.Discard), "-addr")
-	var config net.ListenConfig
-	taken, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = taken.Close() }()
-	err = run(t.Context(), []string{"-db", filepath.Join(t.TempDir(), "x.db"), "-addr", taken.Addr().String()}, io.Discard, io.Discard)
-	require.ErrorContains(t, err, "choose another address with -addr")
+	programtest.BadUsage(t, run)
 }
 
 func TestStopsWhenAsked(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", filepath.Join(t.TempDir(), "x.db")}, io.Discard, io.Discard)
-	}()
-	cancel()
-	select {
-	case err := <-ended:
-		// Stopped before it ran is as good.
-		assert.True(t, err == nil || errors.Is(err, context.Canceled), "%v", err)
-	case <-time.After(20 * time.Second):
-		t.Fatal("it does not stop")
-	}
+	programtest.Stops(t, run)
 }
 
 // process is the program, as a person starts it.
 type process struct {
-	t          *testing.T
-	path       string
-	args       []string
-	cmd        *exec.Cmd
-	url, world string
-}
+	*programtest.Process
 
-// newProcess builds the program. Both of its ports are free at this moment.
-func newProcess(t *testing.T) *process {
-	t.Helper()
-	folder := t.TempDir()
-	p := &process{t: t, path: filepath.Join(folder, "paytable")}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	address, next := freePorts(t)
-	p.args, p.world = []string{"-addr", address, "-db", filepath.Join(folder, "paytable.db")}, "http://"+next
-	t.Cleanup(p.kill)
-	return p
-}
-
-func freePorts(t *testing.T) (address, next string) {
-	t.Helper()
-	var config net.ListenConfig
-	for range 50 {
-		first, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		address := first.Addr().String()
-		_, port, err := net.SplitHostPort(address)
-		require.NoError(t, err)
-		n, err := strconv.Atoi(port)
-		require.NoError(t, err)
-		second, err := config.Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1)))
-		_ = first.Close()
-		if err == nil {
-			_ = second.Close()
-			return address, second.Addr().String()
-		}
-	}
-	t.Fatal("there are no two free ports side by side")
-	return "", ""
+	t   *testing.T
+	url string
 }
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.path, p.args...)
-	p.cmd.Stderr = os.Stderr
-	out, err := p.cmd.StdoutPipe()
-	require.NoError(p.t, err)
-	require.NoError(p.t, p.cmd.Start())
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(p.t, err, "it prints its address")
-	p.url = strings.TrimSpace(line)
-}
-
-// kill ends it as kill -9 does.
-func (p *process) kill() {
-	if p.cmd == nil {
-		return
-	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-	p.cmd = nil
+	p.Start()
+	p.url = p.Line()
 }
 
 // sim calls the simulated world, and returns how many things it answered with if it answered a list.
 func (p *process) sim(verb, path, body string) int {
 	p.t.Helper()
-	request, err := http.NewRequestWithContext(p.t.Context(), verb, p.world+"/_sim"+path, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(p.t.Context(), verb, "http://"+p.Next+"/_sim"+path, strings.NewReader(body))
 	require.NoError(p.t, err)
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
@@ -174,7 +89,7 @@ func (p *process) approve(terminal string) {
 // TestBrowserGuestsPay has guests pay at table 2, and kills the program twice: while the card is presented, and while the payment is on
 // its way to the check.
 func TestBrowserGuestsPay(t *testing.T) {
-	p := newProcess(t)
+	p := &process{Process: programtest.NewProcess(t), t: t}
 	p.start()
 	b := browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "Failed to fetch", "status of 422")
 	for _, width := range []int64{1280, 320} {
@@ -199,7 +114,7 @@ func TestBrowserGuestsPay(t *testing.T) {
 	tab.Press("10\r")
 	page.Shows("ol li", "at the terminal")
 	page.Shows("#check + table", "of which being paid")
-	p.kill()
+	p.Kill()
 	page.Shows("#trouble", "The connection is lost")
 	p.start()
 	page.Until("document.querySelector('#trouble').hidden")
@@ -214,7 +129,7 @@ func TestBrowserGuestsPay(t *testing.T) {
 	page.Shows("ol li", "at the terminal")
 	p.approve(terminal)
 	page.Shows("ol li", "being applied")
-	p.kill()
+	p.Kill()
 	p.start()
 	page.Until("document.querySelector('#trouble').hidden")
 	page.Shows("ol li", "being applied")

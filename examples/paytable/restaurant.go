@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
+	"github.com/tillroute/tillroute/internal/simulated"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/kseries"
 	"github.com/tillroute/tillroute/pairing"
@@ -31,8 +32,6 @@ const (
 	posDelay = 500 * time.Millisecond
 	// lease is short, so that a demo that was killed goes on soon after it is started again.
 	lease = 4 * time.Second
-	// stopTime is how long answers that are under way may take at the end.
-	stopTime = 3 * time.Second
 
 	account  = "bistro"
 	endpoint = "paytable"
@@ -65,7 +64,7 @@ type restaurant struct {
 
 // start opens the database and starts everything. What runs ends with stop.
 func start(ctx context.Context, addr, db string, stderr io.Writer) (*restaurant, error) {
-	pageAt, worldAt, err := listen(ctx, addr)
+	pageAt, worldAt, err := program.Listen(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -105,27 +104,6 @@ func start(ctx context.Context, addr, db string, stderr io.Writer) (*restaurant,
 	r.group.Go(func() { r.failed <- r.router.Run(ctx) })
 	r.group.Go(func() { r.failed <- r.payments.Run(ctx) })
 	return r, nil
-}
-
-// listen opens two ports: the restaurant's and the simulated world's.
-func listen(ctx context.Context, addr string) (pageAt, worldAt net.Listener, err error) {
-	var config net.ListenConfig
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, nil, fmt.Errorf("-addr %q is not host:port: %w", addr, err)
-	}
-	if pageAt, err = config.Listen(ctx, "tcp", addr); err != nil {
-		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", addr, err)
-	}
-	next := "0"
-	if n, err := strconv.Atoi(port); err == nil && n > 0 {
-		next = strconv.Itoa(n + 1)
-	}
-	if worldAt, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, next)); err != nil {
-		_ = pageAt.Close()
-		return nil, nil, fmt.Errorf("can't listen on %s: choose another address with -addr: %w", net.JoinHostPort(host, next), err)
-	}
-	return pageAt, worldAt, nil
 }
 
 // build makes what the app would run, from the public packages alone.
@@ -235,22 +213,12 @@ func (r *restaurant) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	// Somebody's browser goes to the page and comes back. The simulated page consents at once.
+	back, err := simulated.Consent(ctx, page)
 	if err != nil {
 		return err
 	}
-	// The simulated page consents at once, and sends the browser back.
-	browser := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := browser.Do(request)
-	if err != nil {
-		return err
-	}
-	_ = response.Body.Close()
-	back, err := response.Location()
-	if err != nil {
-		return fmt.Errorf("the authorization page answered %s: %w", response.Status, err)
-	}
-	code, err := r.oauth.ParseCallback(back.Query(), state)
+	code, err := r.oauth.ParseCallback(back, state)
 	if err != nil {
 		return err
 	}
@@ -284,27 +252,9 @@ func (r *restaurant) pair(ctx context.Context, table kseries.Table, device *test
 	return err
 }
 
-// wait waits until ctx ends, or something that should run doesn't.
-func (r *restaurant) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-r.failed:
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was asked to end.
-		}
-		return err
-	}
-}
-
 // stop ends everything, the database last.
 func (r *restaurant) stop(ctx context.Context) error {
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	err := r.server.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = r.server.Close()
-	}
+	err := program.Shutdown(ctx, r.server)
 	r.end()
 	r.group.Wait()
 	return errors.Join(err, r.store.Close())

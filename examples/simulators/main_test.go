@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tillroute/tillroute/examples/internal/program"
+	"github.com/tillroute/tillroute/examples/internal/programtest"
 )
 
 // foreign is a client that shares nothing with the simulators but what is on the wire.
@@ -115,7 +118,7 @@ func TestRunRefusesBadArguments(t *testing.T) {
 		{[]string{"now"}, `unexpected argument "now"`},
 	} {
 		var stderr bytes.Buffer
-		require.ErrorIs(t, run(t.Context(), tt.args, io.Discard, &stderr), errUsage)
+		require.ErrorIs(t, run(t.Context(), tt.args, io.Discard, &stderr), program.ErrUsage)
 		require.Contains(t, stderr.String(), tt.want)
 	}
 	require.ErrorIs(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp)
@@ -126,12 +129,7 @@ func TestRunRefusesBadArguments(t *testing.T) {
 }
 
 func TestBinaryStopsOnInterrupt(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "simulators")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-
-	cmd := exec.CommandContext(t.Context(), binary)
+	cmd := exec.CommandContext(t.Context(), programtest.Build(t))
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -148,9 +146,7 @@ func TestBinaryStopsOnInterrupt(t *testing.T) {
 
 // TestTheStateOutlivesTheProcess kills the simulators in the middle of a transaction.
 func TestTheStateOutlivesTheProcess(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "simulators")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
+	binary := programtest.Build(t)
 	state := filepath.Join(t.TempDir(), "state.json")
 	start := func(addr string) (line string, kill func()) {
 		cmd := exec.CommandContext(t.Context(), binary, "-addr", addr, "-state", state)

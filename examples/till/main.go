@@ -15,28 +15,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/smartconnect"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "till:", err)
-		os.Exit(1)
-	}
+	program.Main("till", func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) })
 }
-
-// errUsage is returned for flags that cannot be understood. What was wrong is already on stderr.
-var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("till", flag.ContinueOnError)
@@ -54,7 +40,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
-		return errUsage
+		return program.ErrUsage
 	}
 	config := smartconnect.Config{
 		BusinessName: *business, VendorName: *vendor, Currency: *currency, BaseURL: smartconnect.DevelopmentURL,

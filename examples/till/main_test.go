@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/smartconnect"
 )
@@ -85,7 +86,7 @@ func (n nobody) Read([]byte) (int, error) {
 func TestBadUsage(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.ErrorIs(t, run(t.Context(), []string{"-nosuch"}, nil, &out, &out), errUsage)
+	require.ErrorIs(t, run(t.Context(), []string{"-nosuch"}, nil, &out, &out), program.ErrUsage)
 	require.Contains(t, out.String(), "Usage: till")
 	require.ErrorIs(t, run(t.Context(), []string{"-h"}, nil, &out, &out), flag.ErrHelp)
 	require.ErrorIs(t, run(t.Context(), []string{"-currency", "JPY"}, nil, &out, &out), tillroute.ErrInvalid)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tillroute/tillroute/internal/simulated"
 	"github.com/tillroute/tillroute/xseries"
 )
 
@@ -17,11 +18,11 @@ func (t *tour) connect(ctx context.Context) {
 		if err != nil {
 			return "", err
 		}
-		back, err := t.shop.consent(ctx, page)
+		back, err := simulated.Consent(ctx, page)
 		if err != nil {
 			return "", err
 		}
-		callback, err := t.shop.oauth.ParseCallback(back.Query(), state)
+		callback, err := t.shop.oauth.ParseCallback(back, state)
 		if err != nil {
 			return "", err
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/simulated"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/kseries"
 	"github.com/tillroute/tillroute/pairing"
@@ -90,11 +91,11 @@ func (t *tour) connectBistro(ctx context.Context, b *bistro) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	back, err := b.shop.consent(ctx, page)
+	back, err := simulated.Consent(ctx, page)
 	if err != nil {
 		return "", err
 	}
-	code, err := oauth.ParseCallback(back.Query(), state)
+	code, err := oauth.ParseCallback(back, state)
 	if err != nil {
 		return "", err
 	}

@@ -10,31 +10,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/tillroute/tillroute/examples/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "tour:", err)
-		os.Exit(1)
-	}
+	program.Main("tour", func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
 
-var (
-	// errUsage is returned for flags that cannot be understood. What was wrong is already on stderr.
-	errUsage = errors.New("usage")
-	// errNotOK is returned when a step did not do what it should.
-	errNotOK = errors.New("not every step did what it should")
-)
+// errNotOK is returned when a step did not do what it should.
+var errNotOK = errors.New("not every step did what it should")
 
 // limit is how long the tour may take in all. It takes a few seconds.
 const limit = 60 * time.Second
@@ -44,16 +30,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	asJSON := flags.Bool("json", false, "print one JSON object instead of showing the steps")
 	worker := flags.String("worker", "", "used by the tour itself: take the payment of the JSON object `spec` and wait for it")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage
-	}
-	if flags.NArg() > 0 {
-		_, _ = fmt.Fprintf(stderr, "tour: unexpected argument %q\n", flags.Arg(0))
-		flags.Usage()
-		return errUsage
+	if err := program.Parse(flags, args); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -5,30 +5,18 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-// build builds the program as its user would: the tour starts and kills itself.
-func build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "tour")
-	if runtime.GOOS == "windows" {
-		program += ".exe"
-	}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
-}
+	"github.com/tillroute/tillroute/examples/internal/programtest"
+)
 
 func TestTour(t *testing.T) {
 	t.Parallel()
-	program := build(t)
+	program := programtest.Build(t)
 
 	t.Run("as JSON", func(t *testing.T) {
 		t.Parallel()
@@ -78,7 +66,7 @@ func TestTour(t *testing.T) {
 
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	program := build(t)
+	program := programtest.Build(t)
 	folder := t.TempDir()
 	tour := exec.CommandContext(t.Context(), program, "-json")
 	tour.Env = append(os.Environ(), "TMPDIR="+folder, "TEMP="+folder, "TMP="+folder)

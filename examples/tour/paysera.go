@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/simulated"
 	"github.com/tillroute/tillroute/internal/testserver"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/paysera"
@@ -193,11 +194,11 @@ func (t *tour) connectGuest(ctx context.Context, d *diner) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	back, err := t.shop.consent(ctx, page)
+	back, err := simulated.Consent(ctx, page)
 	if err != nil {
 		return "", err
 	}
-	callback, err := oauth.ParseCallback(back.Query(), state)
+	callback, err := oauth.ParseCallback(back, state)
 	if err != nil {
 		return "", err
 	}

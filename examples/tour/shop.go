@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"sync"
 	"time"
@@ -123,25 +121,6 @@ func (r rail) open(ctx context.Context) (store pairing.Store, router *pairing.Ro
 		group.Wait()
 		return store.Close()
 	}, nil
-}
-
-// consent sends the merchant's browser to the authorization page, and returns where it came back to.
-func (s *shop) consent(ctx context.Context, page string) (*url.URL, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
-	if err != nil {
-		return nil, err
-	}
-	browser := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := browser.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	_ = response.Body.Close()
-	back, err := response.Location()
-	if err != nil {
-		return nil, fmt.Errorf("the authorization page answered %s: %w", response.Status, err)
-	}
-	return back, nil
 }
 
 // sellScreen is the window of the point of sale that a payment page talks to. In a browser this is postMessage.

@@ -1,4 +1,5 @@
-// Package grants keeps the OAuth grant of one account usable: it gives out the access token, and renews it.
+// Package grants is what the OAuth of several systems has in common: reading what somebody who was asked for their consent comes
+// back with, and keeping the grant of one account usable. It gives out the access token, and renews it.
 //
 // Refresh tokens can be used once. Of all that share a store of tokens, in one process or many, one refreshes at a time,
 // and nobody uses a new token before it is written down.
@@ -16,6 +17,8 @@ import (
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 )
+
+const refreshOperation = "OAuth.Refresh"
 
 const (
 	// expiryMargin is how long before its end an access token counts as ended.
@@ -154,7 +157,7 @@ func (g *Keeper) gaveUp(cause error) error {
 	if errors.Is(cause, context.DeadlineExceeded) {
 		kind = tillroute.KindTimeout
 	}
-	return &tillroute.Error{System: g.config.System, Operation: "OAuth.Refresh", Kind: kind, Outcome: tillroute.Failed, Err: cause}
+	return &tillroute.Error{System: g.config.System, Operation: refreshOperation, Kind: kind, Outcome: tillroute.Failed, Err: cause}
 }
 
 // renew takes the stored grant if it is good, and otherwise refreshes it, unless another node is at it.
@@ -186,7 +189,7 @@ func (g *Keeper) renew(ctx context.Context, refused tillroute.Secret) (pairing.G
 		}
 		if err := sleep(ctx, busyWait); err != nil {
 			return pairing.Grant{}, &tillroute.Error{
-				System: g.config.System, Operation: "OAuth.Refresh", Kind: tillroute.KindBusy, Outcome: tillroute.Failed,
+				System: g.config.System, Operation: refreshOperation, Kind: tillroute.KindBusy, Outcome: tillroute.Failed,
 				Message: "another process has been refreshing the token of " + g.config.Account + " for too long",
 			}
 		}
@@ -210,7 +213,7 @@ func (g *Keeper) refresh(ctx context.Context, claimed pairing.Grant, refused til
 	defer g.mu.Unlock()
 	if g.grant.AccessToken == refused {
 		return pairing.Grant{}, &tillroute.Error{
-			System: g.config.System, Operation: "OAuth.Refresh", Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
+			System: g.config.System, Operation: refreshOperation, Kind: tillroute.KindUnauthorized, Outcome: tillroute.Failed,
 			Message: "the server renewed the access token with the one that it refuses",
 		}
 	}
@@ -300,7 +303,7 @@ func (g *Keeper) release(ctx context.Context, claimed pairing.Grant) {
 
 // storeError explains what kept the store of tokens from its work. A grant that isn't there is no item that wasn't found.
 func (g *Keeper) storeError(err error) error {
-	e := &tillroute.Error{System: g.config.System, Operation: "OAuth.Refresh", Kind: tillroute.KindUnavailable, Outcome: tillroute.Failed}
+	e := &tillroute.Error{System: g.config.System, Operation: refreshOperation, Kind: tillroute.KindUnavailable, Outcome: tillroute.Failed}
 	if errors.Is(err, tillroute.ErrNotFound) {
 		g.forget()
 		e.Kind, e.Message, e.Err = tillroute.KindUnauthorized, "there is no grant of "+g.config.Account, g.config.Gone

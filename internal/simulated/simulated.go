@@ -50,14 +50,19 @@ func (s *Server) Close() error {
 	return s.err
 }
 
-// Close has a server closed at the end of a test, which fails if the closing does.
-func Close(tb testing.TB, server interface{ Close() error }) {
+// ForTest starts a server for the time of a test, which fails if the closing does.
+func ForTest[S interface{ Close() error }](tb testing.TB, start func() (S, error)) S {
 	tb.Helper()
+	server, err := start()
+	if err != nil {
+		tb.Fatalf("the simulation: %v", err)
+	}
 	tb.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			tb.Errorf("the simulation: %v", err)
 		}
 	})
+	return server
 }
 
 // Consent is the browser of somebody who is sent to a page of the vendor's, says yes there, and returns where it is sent back to.

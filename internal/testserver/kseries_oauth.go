@@ -1,7 +1,6 @@
 package testserver
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -157,12 +156,7 @@ func (k *KSeries) authorize(x *exchange, version oauthVersion) {
 	if q.Has("state") {
 		back.Set("state", q.Get("state"))
 	}
-	target := *redirect
-	query := target.Query()
-	maps.Copy(query, back)
-	target.RawQuery = query.Encode()
-	x.header.Set("Location", target.String())
-	x.empty(http.StatusFound)
+	x.sendBack(redirect, back)
 }
 
 // consent is what the merchant's browser takes back. The errors are those of RFC 6749, by judgment.

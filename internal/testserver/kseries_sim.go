@@ -11,9 +11,6 @@ import (
 func (s *Systems) simKSeries(handle func(string, simCall)) {
 	k := s.KSeries
 	const check = "/kseries/checks/{account}"
-	plain := func(do func()) simCall {
-		return func(*http.Request) (any, error) { do(); return nil, nil }
-	}
 
 	handle("GET /kseries/products", func(*http.Request) (any, error) { return k.Products(), nil })
 	handle("GET /kseries/tables", func(*http.Request) (any, error) { return k.Tables(), nil })
@@ -30,32 +27,23 @@ func (s *Systems) simKSeries(handle func(string, simCall)) {
 	handle("POST "+check+"/pay", s.simPayAtPOS)
 	handle("POST "+check+"/entries", s.simEntry)
 	handle("GET /kseries/tasks", func(*http.Request) (any, error) { return k.Tasks(), nil })
-	handle("POST /kseries/tasks/expire", plain(k.ExpireTasks))
+	handle("POST /kseries/tasks/expire", simDo(k.ExpireTasks))
 	handle("POST /kseries/tasks/fail", s.simFailTasks)
 	handle("GET /kseries/applied", func(*http.Request) (any, error) { return listOf(k.Applied()), nil })
 	handle("GET /kseries/messages", func(*http.Request) (any, error) { return listOf(k.Messages()), nil })
 	handle("GET /kseries/pos", func(*http.Request) (any, error) { return map[string]KSeriesPOS{"state": k.POS()}, nil })
 	handle("POST /kseries/pos", s.simPOS)
 	handle("POST /kseries/stock", s.simStock)
-	handle("POST /kseries/authorization", s.simKSeriesAuthorization)
+	handle("POST /kseries/authorization", simConsent(s.KSeries))
 	handle("POST /kseries/token", s.simKSeriesToken)
-	handle("POST /kseries/expire-tokens", plain(k.ExpireTokens))
-	handle("POST /kseries/revoke-tokens", plain(k.RevokeTokens))
+	handle("POST /kseries/expire-tokens", simDo(k.ExpireTokens))
+	handle("POST /kseries/revoke-tokens", simDo(k.RevokeTokens))
 
 	handle("GET /kseries/notifications", s.simNotifications)
 	handle("POST /kseries/notifications/duplicate", simCount(k.DuplicateNotifications))
 	handle("POST /kseries/notifications/lose", simCount(k.LoseNotifications))
-	handle("POST /kseries/notifications/hold", plain(k.HoldNotifications))
-	handle("POST /kseries/notifications/release", func(r *http.Request) (any, error) {
-		var body struct {
-			Reversed bool `json:"reversed"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return nil, err
-		}
-		k.ReleaseNotifications(body.Reversed)
-		return nil, nil
-	})
+	handle("POST /kseries/notifications/hold", simDo(k.HoldNotifications))
+	handle("POST /kseries/notifications/release", simRelease(k.ReleaseNotifications))
 	handle("POST /kseries/notifications/settings", s.simNotify)
 }
 
@@ -159,26 +147,6 @@ func (s *Systems) simStock(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, s.KSeries.SetStock(body.SKU, body.Count)
-}
-
-// simKSeriesAuthorization says what the merchant does with the next request for authorization.
-func (s *Systems) simKSeriesAuthorization(r *http.Request) (any, error) {
-	var body struct {
-		Refuse bool      `json:"refuse"`
-		Grant  *[]string `json:"grant"`
-	}
-	if err := readBody(r, &body); err != nil {
-		return nil, err
-	}
-	switch {
-	case body.Refuse == (body.Grant != nil):
-		return nil, refuse(http.StatusBadRequest, `give {"refuse": true} or {"grant": ["scope", …]}`)
-	case body.Refuse:
-		s.KSeries.RefuseNextAuthorization()
-	default:
-		s.KSeries.GrantNextAuthorization(*body.Grant...)
-	}
-	return nil, nil
 }
 
 func (s *Systems) simKSeriesToken(r *http.Request) (any, error) {

@@ -2,7 +2,6 @@ package testserver
 
 import (
 	"html"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -189,12 +188,7 @@ func (p *Paysera) authorizePage(x *exchange, q url.Values, user int64) {
 	if q.Has("state") {
 		back.Set("state", q.Get("state"))
 	}
-	target := *redirect
-	query := target.Query()
-	maps.Copy(query, back)
-	target.RawQuery = query.Encode()
-	x.header.Set("Location", target.String())
-	x.empty(http.StatusFound)
+	x.sendBack(redirect, back)
 }
 
 // checkAuthorization checks what an application asks of a user.

@@ -2,7 +2,6 @@ package testserver
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -68,8 +67,8 @@ func (s *Systems) simPaysera(handle func(string, simCall)) {
 	handle("GET /paysera/transactions", func(*http.Request) (any, error) { return p.Transactions(), nil })
 	handle("GET /paysera/spots", func(*http.Request) (any, error) { return p.Spots(), nil })
 	handle("POST /paysera/authorization", s.simPayseraAuthorization)
-	handle("POST /paysera/expire-tokens", func(*http.Request) (any, error) { p.ExpireTokens(); return nil, nil })
-	handle("POST /paysera/revoke-tokens", func(*http.Request) (any, error) { p.RevokeTokens(); return nil, nil })
+	handle("POST /paysera/expire-tokens", simDo(p.ExpireTokens))
+	handle("POST /paysera/revoke-tokens", simDo(p.RevokeTokens))
 	handle("POST /paysera/clock", func(r *http.Request) (any, error) {
 		var body struct {
 			AheadS int64 `json:"ahead_s"`
@@ -82,34 +81,13 @@ func (s *Systems) simPaysera(handle func(string, simCall)) {
 	})
 
 	handle("GET /paysera/callbacks", s.simCallbacks)
-	handle("POST /paysera/callbacks/uri", func(r *http.Request) (any, error) {
-		var body struct {
-			URL string `json:"url"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return nil, err
-		}
-		if u, err := url.Parse(body.URL); err != nil || body.URL != "" && !u.IsAbs() {
-			return nil, refuse(http.StatusBadRequest, "url is %q, must be absolute, or empty for none", body.URL)
-		}
-		p.SetCallbackURI(body.URL)
-		return nil, nil
-	})
+	handle("POST /paysera/callbacks/uri", simURL(p.SetCallbackURI))
 	handle("POST /paysera/callbacks/duplicate", simCount(p.DuplicateCallbacks))
 	handle("POST /paysera/callbacks/lose", simCount(p.LoseCallbacks))
 	handle("POST /paysera/callbacks/forge", simCount(p.ForgeCallbacks))
-	handle("POST /paysera/callbacks/rotate-key", func(*http.Request) (any, error) { p.RotateKey(); return nil, nil })
-	handle("POST /paysera/callbacks/hold", func(*http.Request) (any, error) { p.HoldCallbacks(); return nil, nil })
-	handle("POST /paysera/callbacks/release", func(r *http.Request) (any, error) {
-		var body struct {
-			Reversed bool `json:"reversed"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return nil, err
-		}
-		p.ReleaseCallbacks(body.Reversed)
-		return nil, nil
-	})
+	handle("POST /paysera/callbacks/rotate-key", simDo(p.RotateKey))
+	handle("POST /paysera/callbacks/hold", simDo(p.HoldCallbacks))
+	handle("POST /paysera/callbacks/release", simRelease(p.ReleaseCallbacks))
 }
 
 // simOrder waits for an order to pay.

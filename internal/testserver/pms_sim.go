@@ -55,8 +55,8 @@ func (s *Systems) simPMS(handle func(string, simCall)) {
 		return nil, nil
 	})
 	handle("POST /pms/postings/lose-answers", simCount(p.LoseAnswers))
-	handle("POST /pms/postings/hold", func(*http.Request) (any, error) { p.HoldPostings(); return nil, nil })
-	handle("POST /pms/postings/release", func(*http.Request) (any, error) { p.ReleasePostings(); return nil, nil })
+	handle("POST /pms/postings/hold", simDo(p.HoldPostings))
+	handle("POST /pms/postings/release", simDo(p.ReleasePostings))
 	handle("POST /pms/postings/settings", s.simPostingSettings)
 }
 

@@ -44,12 +44,12 @@ func (s *Systems) simHandler() http.Handler {
 	}
 	handle("GET ", func(*http.Request) (any, error) { return s.Describe(), nil })
 	handle("GET /{$}", func(*http.Request) (any, error) { return s.Describe(), nil })
-	handle("POST /reset", func(*http.Request) (any, error) { s.Reset(); return nil, nil })
+	handle("POST /reset", simDo(s.Reset))
 	handle("GET /requests", s.simRequests)
 	handle("GET /violations", func(*http.Request) (any, error) { return listOf(s.Violations()), nil })
 	handle("POST /faults", s.simAddFault)
 	handle("GET /faults", func(*http.Request) (any, error) { return map[string][]string{"unused": s.UnusedFaults()}, nil })
-	handle("DELETE /faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
+	handle("DELETE /faults", simDo(s.ClearFaults))
 	s.simSmartConnect(handle)
 	s.simXSeries(handle)
 	s.simPaysera(handle)
@@ -282,7 +282,7 @@ func (s *Systems) simSmartConnect(handle func(string, simCall)) {
 	})
 	handle("GET /smartconnect/transactions", func(*http.Request) (any, error) { return cloud.Transactions(), nil })
 	handle("GET /smartconnect/overlaps", func(*http.Request) (any, error) { return listOf(cloud.Overlaps()), nil })
-	handle("POST /smartconnect/expire-tokens", func(*http.Request) (any, error) { cloud.ExpireTokens(); return nil, nil })
+	handle("POST /smartconnect/expire-tokens", simDo(cloud.ExpireTokens))
 	handle("POST /smartconnect/settings", s.simCloudSettings)
 }
 
@@ -453,37 +453,16 @@ func (s *Systems) simXSeries(handle func(string, simCall)) {
 	}))
 	handle("POST /xseries/modals/{id}/abandon", modal(func(m *Modal, _ *http.Request) (any, error) { m.Abandon(); return m.State(), nil }))
 	handle("GET /xseries/gateway", func(*http.Request) (any, error) { return map[string]string{"url": shop.GatewayURL()}, nil })
-	handle("POST /xseries/gateway", func(r *http.Request) (any, error) {
-		var body struct {
-			URL string `json:"url"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return nil, err
-		}
-		if u, err := url.Parse(body.URL); err != nil || body.URL != "" && !u.IsAbs() {
-			return nil, refuse(http.StatusBadRequest, "url is %q, must be absolute, or empty for none", body.URL)
-		}
-		shop.SetGatewayURL(body.URL)
-		return nil, nil
-	})
-	handle("POST /xseries/authorization", s.simAuthorization)
+	handle("POST /xseries/gateway", simURL(shop.SetGatewayURL))
+	handle("POST /xseries/authorization", simConsent(s.XSeries))
 	handle("GET /xseries/deliveries", s.simDeliveries)
 	handle("POST /xseries/deliveries/duplicate", simCount(shop.DuplicateDeliveries))
 	handle("POST /xseries/deliveries/lose", simCount(shop.LoseDeliveries))
-	handle("POST /xseries/deliveries/hold", func(*http.Request) (any, error) { shop.HoldDeliveries(); return nil, nil })
-	handle("POST /xseries/deliveries/release", func(r *http.Request) (any, error) {
-		var body struct {
-			Reversed bool `json:"reversed"`
-		}
-		if err := readBody(r, &body); err != nil {
-			return nil, err
-		}
-		shop.ReleaseDeliveries(body.Reversed)
-		return nil, nil
-	})
+	handle("POST /xseries/deliveries/hold", simDo(shop.HoldDeliveries))
+	handle("POST /xseries/deliveries/release", simRelease(shop.ReleaseDeliveries))
 	handle("POST /xseries/deliveries/settings", s.simWebhookSettings)
-	handle("POST /xseries/expire-tokens", func(*http.Request) (any, error) { shop.ExpireTokens(); return nil, nil })
-	handle("POST /xseries/revoke-tokens", func(*http.Request) (any, error) { shop.RevokeTokens(); return nil, nil })
+	handle("POST /xseries/expire-tokens", simDo(shop.ExpireTokens))
+	handle("POST /xseries/revoke-tokens", simDo(shop.RevokeTokens))
 }
 
 // simDeliveries lists the deliveries, see [settledList].
@@ -512,6 +491,42 @@ func settledList[T any](r *http.Request, what string, wait func(context.Context,
 		return nil, refuse(http.StatusConflict, "%v", err)
 	}
 	return list, nil
+}
+
+// simDo is a call that takes nothing.
+func simDo(do func()) simCall {
+	return func(*http.Request) (any, error) { do(); return nil, nil }
+}
+
+// simRelease is a call that sends what was held, in its order or reversed.
+func simRelease(release func(reversed bool)) simCall {
+	return func(r *http.Request) (any, error) {
+		var body struct {
+			Reversed bool `json:"reversed"`
+		}
+		if err := readBody(r, &body); err != nil {
+			return nil, err
+		}
+		release(body.Reversed)
+		return nil, nil
+	}
+}
+
+// simURL is a call that takes an absolute URL, or none.
+func simURL(set func(string)) simCall {
+	return func(r *http.Request) (any, error) {
+		var body struct {
+			URL string `json:"url"`
+		}
+		if err := readBody(r, &body); err != nil {
+			return nil, err
+		}
+		if u, err := url.Parse(body.URL); err != nil || body.URL != "" && !u.IsAbs() {
+			return nil, refuse(http.StatusBadRequest, "url is %q, must be absolute, or empty for none", body.URL)
+		}
+		set(body.URL)
+		return nil, nil
+	}
 }
 
 // simCount is a call that takes a number.
@@ -648,24 +663,4 @@ func simMessage(m *Modal, r *http.Request) (any, error) {
 		return nil, nil
 	}
 	return json.RawMessage(reply), nil
-}
-
-// simAuthorization says what the merchant does with the next request for authorization.
-func (s *Systems) simAuthorization(r *http.Request) (any, error) {
-	var body struct {
-		Refuse bool      `json:"refuse"`
-		Grant  *[]string `json:"grant"`
-	}
-	if err := readBody(r, &body); err != nil {
-		return nil, err
-	}
-	switch {
-	case body.Refuse == (body.Grant != nil):
-		return nil, refuse(http.StatusBadRequest, `give {"refuse": true} or {"grant": ["scope", …]}`)
-	case body.Refuse:
-		s.XSeries.RefuseNextAuthorization()
-	default:
-		s.XSeries.GrantNextAuthorization(*body.Grant...)
-	}
-	return nil, nil
 }

@@ -1,7 +1,6 @@
 package testserver
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -113,7 +112,7 @@ func (s *XSeries) authorize(x *exchange) {
 		if !s.opts.RefusalWithoutState {
 			back.Set("state", q.Get("state")) // judgment: RFC 6749 demands it, the vendor does not mention it
 		}
-		s.sendBack(x, redirect, back)
+		x.sendBack(redirect, back)
 		return
 	}
 	granted := strings.Join(asked, " ")
@@ -124,19 +123,9 @@ func (s *XSeries) authorize(x *exchange) {
 	s.oauth.codes[code] = &authCode{
 		redirectURI: q.Get("redirect_uri"), scope: granted, expires: s.engine.now().Add(s.opts.CodeTTL),
 	}
-	s.sendBack(x, redirect, url.Values{
+	x.sendBack(redirect, url.Values{
 		"code": {code}, "domain_prefix": {s.opts.DomainPrefix}, "state": {q.Get("state")}, "scope": {granted},
 	})
-}
-
-// sendBack redirects the merchant's browser to the application.
-func (s *XSeries) sendBack(x *exchange, redirect *url.URL, values url.Values) {
-	target := *redirect
-	query := target.Query()
-	maps.Copy(query, values)
-	target.RawQuery = query.Encode()
-	x.header.Set("Location", target.String())
-	x.empty(http.StatusFound)
 }
 
 // tokenResponse is the answer of the token endpoint, in the vendor's order.

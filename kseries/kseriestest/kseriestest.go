@@ -35,12 +35,7 @@ type Server struct{ server *simulated.Server }
 // New serves for the time of a test. At its end the test fails if [Server.Close] has something to say.
 func New(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := Start()
-	if err != nil {
-		tb.Fatalf("kseriestest: %v", err)
-	}
-	simulated.Close(tb, s)
-	return s
+	return simulated.ForTest(tb, Start)
 }
 
 // Start serves on a loopback port until [Server.Close]: for a TestMain, or a program. Tests use [New].
@@ -72,7 +67,7 @@ func (s *Server) Config(scopes ...string) kseries.Config {
 	return kseries.Config{AccessToken: tillroute.Secret(s.server.KSeries.Token(scopes...)), BaseURL: s.URL()}
 }
 
-// OAuth returns the application that is registered, of version V2. redirectURL is where the merchant comes back to: any absolute URL.
+// OAuth returns the application that is registered, of version V2. redirectURL is where the merchant comes back to: any https URL.
 func (s *Server) OAuth(redirectURL string, scopes ...string) kseries.OAuth {
 	d := s.about()
 	return kseries.OAuth{

@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -18,6 +17,7 @@ import (
 	"sync"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/grants"
 	"github.com/tillroute/tillroute/internal/rest"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/xseries"
@@ -143,7 +143,7 @@ func (c *Config) prepare() (*url.URL, []string) {
 	case base.Path != "" && (path.Clean(base.Path) != base.Path || base.EscapedPath() != base.Path):
 		add("URL %.100q has a path that is not plain: use letters, digits and dashes", c.URL)
 		base = &url.URL{}
-	case base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())):
+	case !grants.Shielded(base):
 		add("URL %.100q is not https", c.URL)
 	}
 	if len(c.Key) < minKey {
@@ -196,11 +196,6 @@ func (c *Config) client(domainPrefix string) (*xseries.Client, error) {
 	return xseries.New(xseries.Config{
 		DomainPrefix: domainPrefix, OAuth: c.OAuth, Tokens: c.Tokens, APIVersion: c.APIVersion, HTTP: c.HTTP,
 	})
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // GatewayURL returns what the merchant enters as the gateway of a payment type.

@@ -34,12 +34,7 @@ type Server struct{ server *simulated.Server }
 // New serves for the time of a test. At its end the test fails if [Server.Close] has something to say.
 func New(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := Start()
-	if err != nil {
-		tb.Fatalf("xseriestest: %v", err)
-	}
-	simulated.Close(tb, s)
-	return s
+	return simulated.ForTest(tb, Start)
 }
 
 // Start serves on a loopback port until [Server.Close]: for a TestMain, or a program. Tests use [New].
