@@ -162,12 +162,20 @@ func (c *cafe) build(kept *book, logger *slog.Logger) (callbacks http.Handler, e
 // run starts what runs.
 func (c *cafe) run(ctx context.Context, callbacks http.Handler, worldAt, callbacksAt net.Listener) {
 	ctx, c.end = context.WithCancel(ctx)
-	c.server = &http.Server{Handler: callbacks, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	c.server = newServer(callbacks)
 	c.group.Go(func() { c.failed <- c.world.Serve(ctx, worldAt) })
 	c.group.Go(func() { c.failed <- c.server.Serve(callbacksAt) })
 	c.group.Go(func() { c.failed <- c.router.Run(ctx) })
 	c.group.Go(func() { c.failed <- c.merchant.Run(ctx) })
 	c.group.Go(func() { c.cards(ctx) })
+}
+
+// newServer returns a server that doesn't wait for clients for ever: they may be slow on purpose.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
 }
 
 // open gets everything ready that isn't yet: the terminal at the second table, and the guest's phone.

@@ -212,7 +212,7 @@ func key(seed string) tillroute.Secret {
 // run starts what runs.
 func (d *demo) run(ctx context.Context, pageAt, gatewayAt net.Listener) {
 	ctx, d.end = context.WithCancel(ctx)
-	d.server = &http.Server{Handler: d.gateway, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	d.server = newServer(d.gateway)
 	d.server.RegisterOnShutdown(d.gateway.Close)
 	if d.world == nil {
 		_ = pageAt.Close()
@@ -221,6 +221,15 @@ func (d *demo) run(ctx context.Context, pageAt, gatewayAt net.Listener) {
 	}
 	d.group.Go(func() { d.failed <- d.router.Run(ctx) })
 	d.group.Go(func() { d.failed <- d.server.Serve(gatewayAt) })
+}
+
+// newServer returns a server that doesn't wait for clients for ever: they may be slow on purpose. To pair a terminal may take more
+// than a minute.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
 }
 
 // wait waits until ctx ends, or something that should run doesn't.

@@ -126,11 +126,20 @@ func (h *hotel) open(ctx context.Context, at net.Listener, db string) (err error
 	mux := http.NewServeMux()
 	mux.Handle("/pms/", handler)
 	mux.Handle("/", reception)
-	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	h.server = newServer(mux)
 	h.server.RegisterOnShutdown(reception.close)
 	server := h.server
 	h.group.Go(func() { h.failed <- server.Serve(at) })
 	return nil
+}
+
+// newServer returns a server that doesn't wait for clients for ever: they may be slow on purpose. A stream of the reception's page
+// ends before the server would end it.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
 }
 
 func (h *hotel) handler(key tillroute.Secret, deliveries pairing.Deliveries) (http.Handler, error) {

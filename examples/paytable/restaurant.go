@@ -96,7 +96,7 @@ func start(ctx context.Context, addr, db string, stderr io.Writer) (*restaurant,
 		return fail(err)
 	}
 	ctx, r.end = context.WithCancel(ctx)
-	r.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	r.server = newServer(handler)
 	r.group.Go(func() { r.failed <- r.world.Serve(ctx, worldAt) })
 	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(err, pageAt.Close(), r.stop(ctx))
@@ -105,6 +105,14 @@ func start(ctx context.Context, addr, db string, stderr io.Writer) (*restaurant,
 	r.group.Go(func() { r.failed <- r.router.Run(ctx) })
 	r.group.Go(func() { r.failed <- r.payments.Run(ctx) })
 	return r, nil
+}
+
+// newServer returns a server that doesn't wait for clients for ever: they may be slow on purpose.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
 }
 
 // listen opens two ports: the restaurant's and the simulated world's.
