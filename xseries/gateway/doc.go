@@ -58,6 +58,9 @@
 // server-sent events that last 25 s at most; through proxies that hold them back the page asks every other second instead.
 // Register [Handler.Close] with [http.Server.RegisterOnShutdown].
 //
+// Clients that are slow on purpose are for the server: set the timeouts of [http.Server]. That for writing must be above 70 s,
+// which pairing a terminal may take; streams of progress see to their own.
+//
 // # Testing
 //
 // [github.com/tillroute/tillroute/xseries/xseriestest] is a simulated store whose merchant consents, and
