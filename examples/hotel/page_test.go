@@ -43,7 +43,10 @@ func TestOtherSitesChangeNothing(t *testing.T) {
 	}
 	for _, path := range []string{"/rooms/R-101/check-out", "/pace/slow"} {
 		for _, header := range [][]string{
-			{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"},
+			{"Sec-Fetch-Site", "cross-site"},
+			{"Sec-Fetch-Site", "same-site"},
+			{"Origin", "https://evil.example"},
+			{"Origin", "null"},
 			{"Sec-Fetch-Site", "cross-site", "Origin", "http://hotel.example"},
 		} {
 			header = append(header, "Content-Type", "application/x-www-form-urlencoded")

@@ -4,6 +4,7 @@ package slowtest
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -47,12 +48,14 @@ func Requests(t *testing.T, server func(http.Handler) *http.Server) {
 		go func() {
 			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 512<<10)+"\r\n\r\n")
 		}()
-		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, c.answer(t).StatusCode)
+		status, _ := c.answer(t)
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, status)
 	})
 	run("a connection that is kept", func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, c *client) {
 		t.Helper()
 		c.get(t)
-		require.Equal(t, http.StatusOK, c.answer(t).StatusCode)
+		status, _ := c.answer(t)
+		require.Equal(t, http.StatusOK, status)
 		c.ends(t)
 	})
 	run("a stream of events", func(w http.ResponseWriter, r *http.Request) {
@@ -64,9 +67,8 @@ func Requests(t *testing.T, server func(http.Handler) *http.Server) {
 	}, func(t *testing.T, c *client) {
 		t.Helper()
 		c.get(t)
-		text, err := io.ReadAll(c.answer(t).Body)
-		require.NoError(t, err)
-		require.Equal(t, int(streaming/pause), strings.Count(string(text), "data: x\n\n"))
+		_, text := c.answer(t)
+		require.Equal(t, int(streaming/pause), strings.Count(text, "data: x\n\n"))
 	})
 }
 
@@ -140,11 +142,13 @@ func (c *client) get(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func (c *client) answer(t *testing.T) *http.Response {
+func (c *client) answer(t *testing.T) (status int, text string) {
 	t.Helper()
 	response, err := http.ReadResponse(c.reader, nil)
 	require.NoError(t, err)
-	return response
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, errors.Join(err, response.Body.Close()))
+	return response.StatusCode, string(body)
 }
 
 // ends waits for the server to hang up.
