@@ -96,7 +96,7 @@ func TestWhatBelongsToTheProgramIsLeftAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, tillroute.Approved, paid.Outcome())
 	stop()
-	<-ended
+	require.ErrorIs(t, <-ended, context.Canceled)
 	require.NoError(t, store.Close())
 
 	require.Same(t, program, slog.Default())

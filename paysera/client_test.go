@@ -630,6 +630,7 @@ func TestAllStartsAnewAndStops(t *testing.T) {
 
 	asked = nil
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var last error
 	for _, last = range c.Spots.All(ctx, paysera.SpotWaiting, paysera.ListOptions{}) {
 		cancel()
