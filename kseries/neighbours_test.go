@@ -232,6 +232,19 @@ func TestAllStaff(t *testing.T) {
 	}
 	require.Equal(t, []string{"page=1", "page=2", "page=3"}, queries)
 
+	again := newServer(t, page(`{"data":{"staff":[{"staffId":1}]},"page":{"totalPages":2}}`), page(`{"data":{"staff":[{"staffId":2}]},"page":{"totalPages":2}}`),
+		page(`{"data":{"staff":[{"staffId":1}]},"page":{"totalPages":2}}`), page(`{"data":{"staff":[{"staffId":2}]},"page":{"totalPages":2}}`))
+	everybody := again.client(t).Staff.All(t.Context(), location, kseries.StaffOptions{})
+	for range 2 {
+		ids = nil
+		for person, err := range everybody {
+			require.NoError(t, err)
+			ids = append(ids, person.ID)
+		}
+		require.Equal(t, []int64{1, 2}, ids, "it starts anew")
+	}
+	require.Equal(t, "page=1", again.got()[2].query)
+
 	s = newServer(t, page(`{"data":{"staff":[{"staffId":1}]},"page":{"totalPages":2}}`), answer(http.StatusNotFound, ""))
 	failed := 0
 	for _, err := range s.client(t).Staff.All(t.Context(), location, kseries.StaffOptions{}) {

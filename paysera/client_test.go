@@ -579,3 +579,47 @@ func TestATokenIsRenewedOnceForACall(t *testing.T) {
 	require.ErrorIs(t, err, tillroute.ErrUnauthorized)
 	require.Equal(t, []int{1, 3}, []int{renewals, calls}, "only what has ended is renewed")
 }
+
+// inProcess is a transport that is its own server.
+type inProcess http.HandlerFunc
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	p(w, r)
+	return w.Result(), nil
+}
+
+func TestAllStartsAnewAndStops(t *testing.T) {
+	var asked []string
+	c := client(t, inProcess(func(w http.ResponseWriter, r *http.Request) {
+		offset := r.URL.Query().Get("offset")
+		asked = append(asked, offset)
+		switch offset {
+		case "", "0":
+			answer(http.StatusOK, `{"spots":[{"id":1}],"_metadata":{"total":2,"offset":0,"limit":1}}`)(w, r)
+		default:
+			answer(http.StatusOK, `{"spots":[{"id":2}],"_metadata":{"total":2,"offset":1,"limit":1}}`)(w, r)
+		}
+	}))
+	everything := c.Spots.All(t.Context(), paysera.SpotWaiting, paysera.ListOptions{})
+	require.Empty(t, asked, "nothing is asked before it is needed")
+	for range 2 {
+		var ids []int64
+		for spot, err := range everything {
+			require.NoError(t, err)
+			ids = append(ids, spot.ID)
+		}
+		require.Equal(t, []int64{1, 2}, ids)
+	}
+	require.Equal(t, asked[:2], asked[2:])
+
+	asked = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last error
+	for _, last = range c.Spots.All(ctx, paysera.SpotWaiting, paysera.ListOptions{}) {
+		cancel()
+	}
+	require.ErrorIs(t, last, context.Canceled)
+	require.Len(t, asked, 1, "whoever ignores the error is at the end, too")
+}

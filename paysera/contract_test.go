@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
@@ -168,6 +169,23 @@ func TestContractAGuestPaysAtASpot(t *testing.T) {
 		require.Equal(t, paysera.SpotClosed, spot.Status)
 		clean(t, sys)
 	}
+}
+
+func TestContractClientsOfAProcessShareNoKeys(t *testing.T) {
+	shared := options(t)
+	var callers sync.WaitGroup
+	for range 2 {
+		sys := simulated(t, testserver.PayseraOptions{RateLimit: -1, AccountLimit: -1})
+		merchant := merchantOf(t, sys, func(c *paysera.Config) { c.HTTP = shared })
+		for range 100 {
+			callers.Go(func() {
+				_, err := merchant.Locations.Own(t.Context())
+				assert.NoError(t, err)
+			})
+		}
+		t.Cleanup(func() { clean(t, sys) })
+	}
+	callers.Wait()
 }
 
 func TestContractOrders(t *testing.T) {

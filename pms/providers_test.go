@@ -6,10 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
@@ -216,4 +221,33 @@ func TestClientShowsNoSecret(t *testing.T) {
 		seen.Show(c, *c, c.Providers, created, err, request())
 	}
 	seen.Hides(t, "fake-secret", token.Reveal())
+}
+
+func TestClientsOfAProcessShareNoTokens(t *testing.T) {
+	var mixed atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer token-"+r.URL.Query().Get("businessLocationId") {
+			mixed.Add(1)
+		}
+		_, _ = io.WriteString(w, "[]")
+	}))
+	t.Cleanup(server.Close)
+	var callers sync.WaitGroup
+	for _, location := range []int64{1, 2} {
+		client, err := pms.NewClient(pms.ClientConfig{
+			BaseURL: server.URL, HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+			Token: func(context.Context) (tillroute.Secret, error) {
+				return tillroute.Secret(fmt.Sprint("token-", location)), nil
+			},
+		})
+		require.NoError(t, err)
+		for range 100 {
+			callers.Go(func() {
+				_, err := client.Providers.List(t.Context(), location)
+				assert.NoError(t, err)
+			})
+		}
+	}
+	callers.Wait()
+	require.Zero(t, mixed.Load(), "requests with the token of another client")
 }

@@ -1,11 +1,17 @@
 package smartconnect_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
@@ -74,4 +80,36 @@ func TestRegisterRefusesWhatCannotWork(t *testing.T) {
 		require.ErrorIs(t, till.Pair(t.Context(), "1", "Main", smartconnect.Contact{}), tillroute.ErrInvalid, name)
 	}
 	require.Empty(t, s.got())
+}
+
+func TestClientsOfAProcessShareNothing(t *testing.T) {
+	var mixed atomic.Int32
+	server := httptest.NewServer(nil)
+	t.Cleanup(server.Close)
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		owner := strings.TrimPrefix(r.FormValue("POSBusinessName"), "Shop ")
+		if r.FormValue("POSRegisterID") != "register of "+owner || r.FormValue("POSVendorName") != "Vendor "+owner {
+			mixed.Add(1)
+		}
+		_, _ = fmt.Fprintf(w, `{"transactionId":"T of %s","data":{"PollingUrl":"%s/x?merchantAccessToken=%[1]s"}}`, owner, server.URL)
+	})
+	var callers sync.WaitGroup
+	for _, owner := range []string{"one", "two"} {
+		client, err := smartconnect.New(smartconnect.Config{
+			BusinessName: "Shop " + owner, VendorName: "Vendor " + owner, Currency: "NZD", BaseURL: server.URL,
+			HTTP: tillroute.HTTPOptions{Transport: server.Client().Transport},
+		})
+		require.NoError(t, err)
+		register := client.Register(tillroute.Secret("register of " + owner))
+		for range 100 {
+			callers.Go(func() {
+				begun, err := register.Purchase(t.Context(), decimal.NewFromInt(1))
+				if assert.NoError(t, err) {
+					assert.Equal(t, "T of "+owner, begun.ID)
+				}
+			})
+		}
+	}
+	callers.Wait()
+	require.Zero(t, mixed.Load(), "requests with the identity of another client")
 }

@@ -291,6 +291,17 @@ func TestPollingURLMayLeadToASibling(t *testing.T) {
 		"looks like one":        {"https://evilsmart-connect.cloud/pos/transaction/T1", false},
 		"prefix of another":     {"https://api.smart-connect.cloud.evil.example/pos/transaction/T1", false},
 		"credentials":           {"https://api.smart-connect.cloud@evil.example/", false},
+		"credentials for it":    {"https://user:pw@api-dev.smart-connect.cloud/pos/transaction/T1", false},
+		"a backslash":           {`https://evil.example\\.smart-connect.cloud/pos/transaction/T1`, false},
+		"a fragment":            {"https://evil.example#.smart-connect.cloud/", false},
+		"a query":               {"https://evil.example?.smart-connect.cloud/", false},
+		"an escaped host":       {"https://evil.example%2f.smart-connect.cloud/", false},
+		"a wide dot":            {"https://evil.example/．smart-connect.cloud/", false},
+		"no scheme":             {"//evil.example/pos/transaction/T1", false},
+		"a file":                {"file://api-dev.smart-connect.cloud/etc/passwd", false},
+		"an address":            {"https://169.254.169.254/latest/meta-data/", false},
+		"the same on a port":    {"https://api-dev.smart-connect.cloud:8443/pos/transaction/T1", false},
+		"a dot at the end":      {"https://evil.example./pos/transaction/T1", false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

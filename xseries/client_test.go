@@ -30,6 +30,8 @@ func TestDomainPrefixIsOneLabel(t *testing.T) {
 		"acme": true, "a": true, "acme-2": true, "2acme": true,
 		"": false, "-acme": false, "acme-": false, "Acme": false, "acme.evil": false, "evil.example/": false, "acme/": false,
 		"acme:1": false, "a@b": false, "acme?": false, "acme#": false, "аcme": false, "a b": false, "a\n": false,
+		"acme%2e": false, "evil.example%23": false, `evil.example\`: false, "acme．evil": false, "acme。evil": false, "evil.example/?": false,
+		"a_b": false, "a\x00": false, "[::1]": false, "127.0.0.1": false, "user:pw@evil": false, "ACME": false,
 		"0123456789012345678901234567890123456789012345678901234567890123": false,
 	} {
 		_, err := xseries.New(xseries.Config{DomainPrefix: prefix, AccessToken: personalToken})

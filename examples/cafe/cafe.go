@@ -161,7 +161,7 @@ func (c *cafe) build(kept *book, logger *slog.Logger) (callbacks http.Handler, e
 // run starts what runs.
 func (c *cafe) run(ctx context.Context, callbacks http.Handler, worldAt, callbacksAt net.Listener) {
 	ctx, c.end = context.WithCancel(ctx)
-	c.server = &http.Server{Handler: callbacks, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	c.server = program.NewServer(callbacks)
 	c.group.Go(func() { c.failed <- c.world.Serve(ctx, worldAt) })
 	c.group.Go(func() { c.failed <- c.server.Serve(callbacksAt) })
 	c.group.Go(func() { c.failed <- c.router.Run(ctx) })

@@ -192,7 +192,7 @@ func key(seed string) tillroute.Secret {
 // run starts what runs.
 func (d *demo) run(ctx context.Context, pageAt, gatewayAt net.Listener) {
 	ctx, d.end = context.WithCancel(ctx)
-	d.server = &http.Server{Handler: d.gateway, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	d.server = program.NewServer(d.gateway)
 	d.server.RegisterOnShutdown(d.gateway.Close)
 	if d.world == nil {
 		_ = pageAt.Close()

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tillroute/tillroute/examples/internal/program"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/metrics"
 	"github.com/tillroute/tillroute/smartconnect"
@@ -45,6 +45,6 @@ func (d *demo) runMetrics(at net.Listener) {
 	registry.MustRegister(d.counts)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	d.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	d.metrics = program.NewServer(mux)
 	d.group.Go(func() { d.failed <- d.metrics.Serve(at) })
 }

@@ -104,7 +104,7 @@ func (h *hotel) open(ctx context.Context, at net.Listener, db string) (err error
 	mux := http.NewServeMux()
 	mux.Handle("/pms/", handler)
 	mux.Handle("/", reception)
-	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	h.server = program.NewServer(mux)
 	h.server.RegisterOnShutdown(reception.close)
 	server := h.server
 	h.group.Go(func() { h.failed <- server.Serve(at) })

@@ -44,7 +44,14 @@ func newReception(d *desk, restaurant string) *reception {
 	return r
 }
 
-func (r *reception) ServeHTTP(w http.ResponseWriter, q *http.Request) { r.handler.ServeHTTP(w, q) }
+func (r *reception) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "same-origin")
+	r.handler.ServeHTTP(w, q)
+}
 
 // close ends the streams.
 func (r *reception) close() { r.once.Do(func() { close(r.closed) }) }
@@ -84,8 +91,6 @@ func (r *reception) show(w http.ResponseWriter, q *http.Request) {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "+
 		"frame-ancestors 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'", v.Nonce, v.Nonce))
 	_, _ = w.Write(out.Bytes())
@@ -94,7 +99,6 @@ func (r *reception) show(w http.ResponseWriter, q *http.Request) {
 // events sends what is below the head of the page, whenever something has changed.
 func (r *reception) events(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
 	out := http.NewResponseController(w)
 	end := time.NewTimer(streamTime)
 	defer end.Stop()

@@ -69,6 +69,8 @@ type line struct {
 const (
 	// mostPayments is how many payments a table's page shows.
 	mostPayments = 5
+	// longestForm is how long a form may be, in bytes.
+	longestForm = 64 << 10
 	// mostPending is among how many of a table's last payments those are that are not over.
 	mostPending = 50
 )
@@ -84,8 +86,6 @@ func (r *restaurant) pages(notifications http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(status)
 		_, _ = w.Write(text.Bytes())
 	}
@@ -148,7 +148,15 @@ func (r *restaurant) pages(notifications http.Handler) http.Handler {
 	all := http.NewServeMux()
 	all.Handle("POST /notifications", notifications)
 	// Other sites' pages can't have anybody pay.
-	all.Handle("/", http.NewCrossOriginProtection().Handler(mux))
+	own := http.MaxBytesHandler(http.NewCrossOriginProtection().Handler(mux), longestForm)
+	all.HandleFunc("/", func(w http.ResponseWriter, q *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "same-origin")
+		own.ServeHTTP(w, q)
+	})
 	return all
 }
 

@@ -95,7 +95,7 @@ func start(ctx context.Context, addr, db string, stderr io.Writer) (*restaurant,
 		return fail(err)
 	}
 	ctx, r.end = context.WithCancel(ctx)
-	r.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	r.server = program.NewServer(handler)
 	r.group.Go(func() { r.failed <- r.world.Serve(ctx, worldAt) })
 	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(err, pageAt.Close(), r.stop(ctx))

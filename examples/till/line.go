@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // line is where the till says what is going on. On a terminal what is under way moves on one line; elsewhere each change
@@ -24,7 +26,23 @@ func newLine(w io.Writer) *line {
 	return l
 }
 
-func (l *line) say(text string) { _, _ = fmt.Fprintln(l.w, text) }
+func (l *line) say(text string) { _, _ = fmt.Fprintln(l.w, plain(text)) }
+
+// plain takes out what would do something to the window: receipts and reasons are shown as the vendor sends them.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r == '\r':
+			return -1
+		case r != '\n' && !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		default:
+			return r
+		}
+	}, text)
+}
 
 // follow shows what act reports, with the time that it takes, until act returns.
 func (l *line) follow(what string, act func(report func(string)) error) error {
@@ -43,7 +61,7 @@ func (l *line) follow(what string, act func(report func(string)) error) error {
 			mu.Lock()
 			text := now
 			mu.Unlock()
-			_, _ = fmt.Fprintf(l.w, "\r\x1b[K%c %s: %s (%d s)", frames[i%len(frames)], what, text, int(time.Since(begin).Seconds()))
+			_, _ = fmt.Fprintf(l.w, "\r\x1b[K%c %s: %s (%d s)", frames[i%len(frames)], what, plain(text), int(time.Since(begin).Seconds()))
 			select {
 			case <-tick.C:
 			case <-stop:

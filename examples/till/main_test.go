@@ -152,3 +152,30 @@ func TestTheLineMoves(t *testing.T) {
 	require.NoError(t, l.follow("purchase", func(report func(string)) error { report("waiting"); return nil }))
 	require.True(t, strings.HasSuffix(out.String(), "\r\x1b[K"), "it is gone at the end")
 }
+
+// frames is what a line writes, piece by piece.
+type frames chan string
+
+func (f frames) Write(p []byte) (int, error) {
+	f <- string(p)
+	return len(p), nil
+}
+
+func TestTheLineDoesNothingToTheWindow(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	newLine(&out).say("APPROVED\r\n\tTOTAL\x1b[2J\x1b]0;title\a 5,00 €\u202e\u009b1m ✓")
+	require.Equal(t, "APPROVED\n TOTAL\uFFFD[2J\uFFFD]0;title\uFFFD 5,00 €\uFFFD\uFFFD1m ✓\n", out.String())
+	for _, live := range []bool{false, true} {
+		shown := make(frames, 1000)
+		require.NoError(t, (&line{w: shown, live: live}).follow("purchase", func(report func(string)) error {
+			report("\x1b[31mwaiting")
+			text := <-shown
+			for !strings.Contains(text, "waiting") {
+				text = <-shown
+			}
+			require.NotContains(t, text, "\x1b[31m")
+			return nil
+		}))
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -161,7 +160,7 @@ func (t *tour) serveBistro(ctx context.Context, b *bistro) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: t.watch.serve(handler), ReadHeaderTimeout: time.Second}
+	server := t.watch.server(handler)
 	running, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(listener) })

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -173,7 +172,7 @@ func (t *tour) callbacks(ctx context.Context, d *diner) (stop func(), err error)
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: t.watch.serve(handler), ReadHeaderTimeout: time.Second}
+	server := t.watch.server(handler)
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(listener) })
 	t.systems.Paysera.SetCallbackURI("http://" + listener.Addr().String() + "/paysera")

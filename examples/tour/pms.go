@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -130,7 +129,7 @@ func (t *tour) openHotel(ctx context.Context, i *inn) (endpoint string, stop fun
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: t.watch.serve(handler), ReadHeaderTimeout: time.Second}
+	server := t.watch.server(handler)
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(listener) })
 	return "http://" + listener.Addr().String() + "/pms", func() {

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
@@ -22,11 +23,15 @@ type watch struct {
 
 func (w watch) http() tillroute.HTTPOptions { return tillroute.HTTPOptions{Logger: w.logger} }
 
-func (w watch) serve(h http.Handler) http.Handler {
-	if w.receiver == nil {
-		return h
+// server returns a receiver's server. It doesn't wait for clients for ever: they may be slow on purpose.
+func (w watch) server(handler http.Handler) *http.Server {
+	if w.receiver != nil {
+		handler = w.receiver(handler)
 	}
-	return w.receiver(h)
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
 }
 
 func (w watch) see(values ...any) {

@@ -27,7 +27,10 @@ func TestReceiver(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				ctx, cancel := delivery.Detach(r.Context(), timeout)
 				defer cancel()
-				err := receiver.Receive(ctx, delivery.Delivery{Keys: []string{"letter"}, Handle: c.Handle})
+				_, err := delivery.Body(w, r, 1<<20)
+				if err == nil {
+					err = receiver.Receive(ctx, delivery.Delivery{Keys: []string{"letter"}, Handle: c.Handle})
+				}
 				if err != nil {
 					receiver.Complain(ctx, err)
 					w.WriteHeader(http.StatusServiceUnavailable)

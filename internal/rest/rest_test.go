@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -442,6 +443,37 @@ func TestLargeAnswers(t *testing.T) {
 				require.Len(t, e.Body, 64<<10)
 			}
 		}
+	}
+}
+
+func TestAnswersThatUnpackIntoMoreOrNeverEnd(t *testing.T) {
+	t.Parallel()
+	var bomb bytes.Buffer
+	packer := gzip.NewWriter(&bomb)
+	_, err := packer.Write(make([]byte, 8<<20))
+	require.NoError(t, err)
+	require.NoError(t, packer.Close())
+	require.Less(t, bomb.Len(), 1<<20)
+	for name, send := range map[string]func(http.ResponseWriter){
+		"packed": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(bomb.Bytes())
+		},
+		"endless": func(w http.ResponseWriter) {
+			for err := error(nil); err == nil; {
+				_, err = w.Write(make([]byte, 1<<20))
+			}
+		},
+	} {
+		ended := make(chan struct{}, 1)
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			send(w)
+			ended <- struct{}{}
+		}, func(config *rest.Config) { config.HTTP.MaxBody = 1 << 20 })
+		err := c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, nil)
+		require.ErrorIs(t, err, tillroute.ErrDecode, name)
+		require.ErrorContains(t, err, "larger than the limit", name)
+		<-ended
 	}
 }
 

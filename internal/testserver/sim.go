@@ -58,12 +58,19 @@ func (s *Systems) simHandler() http.Handler {
 	mux.Handle("/", s.serveSim(func(r *http.Request) (any, error) {
 		return nil, refuse(http.StatusNotFound, "no such call: %s %s", r.Method, r.URL.Path)
 	}))
-	return mux
+	// A page of somebody else that is open in the same browser must not press the terminals' buttons.
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(s.serveSim(func(*http.Request) (any, error) {
+		return nil, refuse(http.StatusForbidden, "the call comes from a page of another site")
+	}))
+	return protection.Handler(mux)
 }
 
 // serveSim turns a call into a handler.
 func (s *Systems) serveSim(call simCall) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		answer, err := call(r)
 		if broken := s.keeper.failed(); broken != nil {
 			err = refuse(http.StatusInternalServerError, "%v", broken)

@@ -240,3 +240,30 @@ func TestSimRefusesInClearText(t *testing.T) {
 	require.Equal(t, http.StatusConflict, a.status)
 	require.Contains(t, a.body, "plug it in")
 }
+
+func TestSimIsNotForPagesOfOtherSites(t *testing.T) {
+	r := newRig(t, Options{})
+	r.pair("r1", "7070714000")
+	posted := r.post("r1", "Card.Purchase", "AmountTotal", "500")
+	approve := r.base + "/_sim" + terminalPath + "/approve"
+	for name, header := range map[string][]string{
+		"of another site":      {"Sec-Fetch-Site", "cross-site"},
+		"of a neighbour":       {"Sec-Fetch-Site", "same-site"},
+		"of an old browser":    {"Origin", "https://evil.example"},
+		"of a file":            {"Origin", "null"},
+		"of another port":      {"Origin", "http://127.0.0.1:1"},
+		"that sends a form":    {"Origin", "https://evil.example", "Content-Type", formType},
+		"that opens a window":  {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"},
+		"that says it is ours": {"Sec-Fetch-Site", "cross-site", "Origin", r.base},
+	} {
+		a := r.do(http.MethodPost, approve, "", header...)
+		require.Equal(t, http.StatusForbidden, a.status, name)
+		require.JSONEq(t, `{"error":"the call comes from a page of another site"}`, a.body, name)
+		require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
+	}
+	require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, approve, "").status, "to look changes nothing")
+	require.Empty(t, r.SmartConnect.Charges())
+	require.Equal(t, http.StatusOK, r.do(http.MethodPost, approve, "", "Sec-Fetch-Site", "same-origin", "Origin", r.base).status, "the pages' own")
+	require.Len(t, r.SmartConnect.Charges(), 1)
+	require.Equal(t, "500", r.poll(posted).Data.AmountTotal)
+}

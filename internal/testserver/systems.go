@@ -189,12 +189,9 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.Load(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	server := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		// Answers that are held back end with the simulation.
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
+	server := newServer(s.Handler())
+	// Answers that are held back end with the simulation.
+	server.BaseContext = func(net.Listener) context.Context { return ctx }
 	delivering, endDeliveries := context.WithCancel(ctx)
 	var deliveries sync.WaitGroup
 	deliveries.Go(func() { s.XSeries.serveDeliveries(delivering) })
@@ -223,6 +220,14 @@ func (s *Systems) Serve(ctx context.Context, ln net.Listener) error {
 		return nil
 	}
 	return fmt.Errorf("testserver: %w", err)
+}
+
+// newServer returns a server that doesn't wait for ever for what clients send. Answers may be held back for as long as somebody
+// wants them to be.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
 }
 
 // TB is the part of [testing.TB] that [Start] needs.

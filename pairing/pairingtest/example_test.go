@@ -23,17 +23,22 @@ func newMyStore() *myStore {
 	return s
 }
 
-// What a file store_test.go has for a store of your own. It needs a test to run in, and therefore isn't run as an example.
+func myHarness() pairingtest.Harness {
+	return pairingtest.Harness{
+		Open: func(*testing.T) pairing.Store { return newMyStore() },
+		Sleep: func(s pairing.Store, d time.Duration) {
+			if mine, ok := s.(*myStore); ok {
+				mine.ahead.Add(int64(d))
+			}
+		},
+	}
+}
+
+// What a file store_test.go has for a store of your own. It needs a test to run in, and therefore isn't run as an example: a test of
+// this package runs the same.
 func ExampleTestStore() {
 	_ = func(t *testing.T) { // func TestStore(t *testing.T)
 		t.Helper()
-		pairingtest.TestStore(t, pairingtest.Harness{
-			Open: func(*testing.T) pairing.Store { return newMyStore() },
-			Sleep: func(s pairing.Store, d time.Duration) {
-				if mine, ok := s.(*myStore); ok {
-					mine.ahead.Add(int64(d))
-				}
-			},
-		})
+		pairingtest.TestStore(t, myHarness())
 	}
 }

@@ -57,6 +57,11 @@ func TestMemstore(t *testing.T) {
 	pairingtest.TestStore(t, harness())
 }
 
+// TestTheExamplesStore runs what the example of TestStore shows.
+func TestTheExamplesStore(t *testing.T) {
+	pairingtest.TestStore(t, myHarness())
+}
+
 func FuzzStore(f *testing.F) {
 	pairingtest.FuzzStore(f, harness())
 }

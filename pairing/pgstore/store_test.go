@@ -112,3 +112,10 @@ func FuzzStore(f *testing.F) {
 		Reopen: reopen,
 	})
 }
+
+// TestTheExamplesStore runs what the example of Open shows.
+func TestTheExamplesStore(t *testing.T) {
+	n, err := parkedIn(t.Context(), config(t))
+	require.NoError(t, err)
+	require.Zero(t, n)
+}

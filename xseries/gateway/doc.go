@@ -61,6 +61,9 @@
 // opened again; payments go on. What is known of a register, such as its currency, is asked for again after ten minutes.
 // Register [Handler.Close] with [http.Server.RegisterOnShutdown].
 //
+// Clients that are slow on purpose are for the server: set the timeouts of [http.Server]. That for writing must be above 70 s,
+// which pairing a terminal may take; streams of progress see to their own.
+//
 // # Testing
 //
 // [github.com/tillroute/tillroute/xseries/xseriestest] is a simulated store whose merchant consents, and

@@ -108,6 +108,15 @@ func Wait(ctx context.Context, failed <-chan error) error {
 	}
 }
 
+// NewServer returns a server that doesn't wait for clients for ever: they may be slow on purpose. An answer may take two minutes,
+// since to pair a terminal may take more than one.
+func NewServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+}
+
 // Shutdown ends a server, with a moment for answers that are under way.
 func Shutdown(ctx context.Context, server *http.Server) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)

@@ -64,6 +64,7 @@ func Run(t *testing.T, y System) {
 		"WhoIsLateHandlesNothing":                    y.testWhoIsLateHandlesNothing,
 		"HandlerThatDies":                            y.testHandlerThatDies,
 		"HandlingIsBounded":                          y.testHandlingIsBounded,
+		"BodyIsBounded":                              y.testBodyIsBounded,
 		"HandledThoughTheVendorHungUp":               y.testHandledThoughTheVendorHungUp,
 	} {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
@@ -395,6 +396,43 @@ func (y System) testHandlingIsBounded(t *testing.T) {
 	start := time.Now()
 	require.Equal(t, y.Handled, slow.post(t.Context()))
 	require.Zero(t, time.Since(start), "it was written down")
+}
+
+// endless is a body that has no end, and counts what is read of it.
+type endless struct{ read int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	e.read += int64(len(p))
+	return len(p), nil
+}
+
+func (*endless) Close() error { return nil }
+
+func (y System) testBodyIsBounded(t *testing.T) {
+	const most = 5 << 20 // more than any receiver's default
+	for name, change := range map[string]func(*http.Request){
+		"unsaid": func(r *http.Request) { r.ContentLength = -1 },
+		"said":   func(r *http.Request) { r.ContentLength = 100 << 20 },
+		"a lie":  func(r *http.Request) { r.ContentLength = 10 },
+		"packed": func(r *http.Request) {
+			r.ContentLength = -1
+			r.Header.Set("Content-Encoding", "gzip")
+		},
+	} {
+		v, body := y.receiver(t, NewStore()), &endless{}
+		r := y.Request(t.Context())
+		r.Body = body
+		change(r)
+		w := httptest.NewRecorder()
+		v.ServeHTTP(w, r)
+		require.NotEqual(t, y.Handled, w.Code, name)
+		require.Zero(t, v.called(), name)
+		require.Less(t, body.read, int64(most), name)
+		require.NotContains(t, v.log.String(), "xxxx", name)
+	}
 }
 
 func (y System) testHandledThoughTheVendorHungUp(t *testing.T) {

@@ -50,6 +50,7 @@ func Run(t *testing.T, y System) {
 		"GrantIsRenewedBeforeItEnds":           y.testGrantIsRenewedBeforeItEnds,
 		"GrantIsRenewedAfterARefusal":          y.testGrantIsRenewedAfterARefusal,
 		"ManyCallersRefreshOnce":               y.testManyCallersRefreshOnce,
+		"ClientsOfAProcessShareNoCredentials":  y.testClientsOfAProcessShareNoCredentials,
 		"NodesShareWhatOneOfThemRenewed":       y.testNodesShareWhatOneOfThemRenewed,
 		"ConnectingAgainIsNoticed":             y.testConnectingAgainIsNoticed,
 		"DeadGrantSaysReconnect":               y.testDeadGrantSaysReconnect,
@@ -242,6 +243,52 @@ func (y System) testManyCallersRefreshOnce(t *testing.T) {
 		require.Equal(t, 90, calls)
 		require.Zero(t, refused)
 	})
+}
+
+// ownerKey is the key of a context's value that says whose client makes a call.
+type ownerKey struct{}
+
+func (y System) testClientsOfAProcessShareNoCredentials(t *testing.T) {
+	var calls, mixed atomic.Int32
+	server := transportFunc(func(r *http.Request) (*http.Response, error) {
+		owner, ok := r.Context().Value(ownerKey{}).(string)
+		good, body := ok, y.Empty
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			text, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			good = good && strings.Contains(string(text), "refresh_token=refresh-"+owner)
+			body = fmt.Sprintf(`{"access_token":"access-%s","token_type":"Bearer","expires_in":3600,"refresh_token":"again-%s"}`, owner, owner)
+		} else {
+			calls.Add(1)
+			good = good && r.Header.Get("Authorization") == "Bearer access-"+owner
+		}
+		if !good {
+			mixed.Add(1)
+		}
+		return &http.Response{
+			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	})
+	var all sync.WaitGroup
+	for _, owner := range []string{"one", "two"} {
+		tokens := newTokens()
+		_, err := tokens.PutGrant(t.Context(), pairing.Grant{
+			System: y.Name, Account: Account, AccessToken: "old", RefreshToken: tillroute.Secret("refresh-" + owner), Expiry: time.Now().Add(-time.Hour),
+		}, -1)
+		require.NoError(t, err)
+		client, err := y.New(tokens, tillroute.HTTPOptions{Transport: server, Retries: -1}, tillroute.HTTPOptions{})
+		require.NoError(t, err)
+		ctx := context.WithValue(t.Context(), ownerKey{}, owner)
+		for range 100 {
+			all.Go(func() { assert.NoError(t, call(ctx, client)) })
+		}
+	}
+	all.Wait()
+	require.EqualValues(t, 200, calls.Load())
+	require.Zero(t, mixed.Load(), "requests with the credentials of another client")
 }
 
 func (y System) testNodesShareWhatOneOfThemRenewed(t *testing.T) {
