@@ -92,6 +92,10 @@ const (
 //
 // A card that was charged for a check that didn't take the payment is never forgotten. [Payments.Open] lists what isn't settled,
 // each with a sentence that says what to do.
+//
+// If the merchant takes the consent back, or it lacks a scope, what was approved since is held up ([StageHeldUp]), and applied by itself
+// when there is consent again. What was on its way at that moment is unconfirmed ([StageUnconfirmed]) once nobody can read from the
+// check what became of it, after some twice the TTL and Margin; then too the check decides as soon as it can be read again.
 type Payments struct {
 	config PaymentsConfig
 	client *Client

@@ -637,6 +637,7 @@ func TestWithoutANotificationTheCheckDecides(t *testing.T) {
 		"the check is gone":        {func(f *floor) { f.pos.gone = true }, kseries.StageUnconfirmed, "can't be found"},
 		"it no longer counts":      {func(f *floor) { f.pos.after = f.inactive }, kseries.StageUnconfirmed, "no longer counts"},
 		"we may not read it":       {func(f *floor) { f.pos.status = only("check", http.StatusForbidden) }, kseries.StageUnconfirmed, "can't be read"},
+		"the consent is gone":      {func(f *floor) { f.pos.status = only("check", http.StatusUnauthorized) }, kseries.StageUnconfirmed, "can't be read"},
 		"the server has a bad day": {func(f *floor) { f.pos.status = only("check", http.StatusBadGateway) }, kseries.StageApplying, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -714,8 +715,8 @@ func TestATryThatIsNotTaken(t *testing.T) {
 	}{
 		"what it names must be corrected": {http.StatusBadRequest, kseries.StageRefused},
 		"there is no such location":       {http.StatusNotFound, kseries.StageRefused},
-		"the consent is gone":             {http.StatusUnauthorized, kseries.StageApplying},
-		"a scope is missing":              {http.StatusForbidden, kseries.StageApplying},
+		"the consent is gone":             {http.StatusUnauthorized, kseries.StageHeldUp},
+		"a scope is missing":              {http.StatusForbidden, kseries.StageHeldUp},
 		"too many requests":               {http.StatusTooManyRequests, kseries.StageApplying},
 		"the server has a bad day":        {http.StatusBadGateway, kseries.StageApplying},
 	} {
