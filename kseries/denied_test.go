@@ -2,6 +2,7 @@ package kseries_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,13 +55,22 @@ func (f *floor) connected(a authority, changes ...func(*kseries.PaymentsConfig))
 func TestAPaymentWithoutConsentWaitsForAPerson(t *testing.T) {
 	for name, c := range map[string]struct {
 		tokens authority
-		gone   bool
+		grant  func(context.Context, pairing.Tokens) error
 		stage  kseries.Stage
 	}{
-		"the grant is gone":      {nil, true, kseries.StageHeldUp},
-		"the consent is revoked": {func() (int, string, error) { return 400, `{"error":"invalid_grant"}`, nil }, false, kseries.StageHeldUp},
-		"nobody renews tokens":   {func() (int, string, error) { return 0, "", errors.New("no route to host") }, false, kseries.StageApplying},
-		"that server is ill":     {func() (int, string, error) { return 503, "{}", nil }, false, kseries.StageApplying},
+		"the grant is gone": {nil, func(ctx context.Context, tokens pairing.Tokens) error {
+			return tokens.DeleteGrant(ctx, kseries.System, "bistro")
+		}, kseries.StageHeldUp},
+		"the consent is revoked": {func() (int, string, error) { return 400, `{"error":"invalid_grant"}`, nil }, nil, kseries.StageHeldUp},
+		"nobody renews tokens":   {func() (int, string, error) { return 0, "", errors.New("no route to host") }, nil, kseries.StageApplying},
+		"nobody renews one that K-Series doesn't take": {
+			func() (int, string, error) { return 0, "", errors.New("no route to host") },
+			func(ctx context.Context, tokens pairing.Tokens) error {
+				_, err := tokens.PutGrant(ctx, pairing.Grant{System: kseries.System, Account: "bistro", AccessToken: "bad", RefreshToken: "refresh-2"}, -1)
+				return err
+			}, kseries.StageApplying,
+		},
+		"that server is ill": {func() (int, string, error) { return 503, "{}", nil }, nil, kseries.StageApplying},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -68,9 +78,10 @@ func TestAPaymentWithoutConsentWaitsForAPerson(t *testing.T) {
 				var log bytes.Buffer
 				p, tokens := f.connected(c.tokens, func(c *kseries.PaymentsConfig) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 				f.listen(p)
-				if c.gone {
-					require.NoError(t, tokens.DeleteGrant(t.Context(), kseries.System, "bistro"))
+				if c.grant != nil {
+					require.NoError(t, c.grant(t.Context(), tokens))
 				}
+				f.pos.status = func(string) int { return http.StatusUnauthorized }
 				f.submit(p)
 				f.run(time.Hour, p)
 				s := f.status(p)
@@ -87,6 +98,7 @@ func TestAPaymentWithoutConsentWaitsForAPerson(t *testing.T) {
 					require.Equal(t, 1, strings.Count(log.String(), `level=ERROR msg="an approved payment waits for a person"`), "once is enough")
 				}
 				// The consent comes back.
+				f.pos.status = func(string) int { return http.StatusOK }
 				_, err = tokens.PutGrant(t.Context(), pairing.Grant{System: kseries.System, Account: "bistro", AccessToken: "new"}, -1)
 				require.NoError(t, err)
 				f.run(2*time.Minute, p)

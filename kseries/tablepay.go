@@ -85,8 +85,9 @@ const (
 // asked for is applied as it is.
 //
 // The due amount is the caller's to read, just before they ask for a payment. If two guests pay the same due amount at the same time
-// both cards are charged, and the point of sale refuses the second payment as too much: then a person gives it back. Nothing
-// is held back to prevent this.
+// both cards are charged, and the point of sale refuses the second payment as too much: it is [StageRefused], its Reason says why,
+// and a person gives it back and says so ([Payments.Resolve]). Nothing is held back to prevent this: a program that lets guests
+// pay by themselves takes off what it has asked for already and is not over.
 //
 // # What people have to do
 //
