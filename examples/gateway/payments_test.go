@@ -238,6 +238,7 @@ func TestApprovedPaymentsThatNoSaleHasAreListedAndMarked(t *testing.T) {
 	require.Contains(t, text, "No sale was told of 1 approved payment.\n")
 	require.Contains(t, text, untold)
 	require.NotContains(t, text, told)
+	require.Contains(t, strings.Join(strings.Fields(text), " "), `"recorded: NAME" if the sale has it now, and "given back: NAME" if the guest has the money again`)
 	commands := printed(text)
 	require.Len(t, commands, 1)
 	text, err = typed(t, strings.ReplaceAll(commands[0], "NAME", "Ana"))
@@ -249,9 +250,9 @@ func TestApprovedPaymentsThatNoSaleHasAreListedAndMarked(t *testing.T) {
 	text, err = desked(t, file, "marks")
 	require.NoError(t, err)
 	require.Equal(t, "Every approved payment was handed to its sale.\n", text)
-	_, err = desked(t, file, "mark", told, "undone: the cashier")
+	_, err = desked(t, file, "mark", told, "given back: Ana")
 	require.ErrorContains(t, err, `is marked "told p1 0"`)
-	_, err = desked(t, file, "mark", told, "undone: the cashier", "-from", "told p1 0")
+	_, err = desked(t, file, "mark", told, "given back: Ana", "-from", "told p1 0")
 	require.NoError(t, err)
 }
 
