@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
@@ -30,13 +29,18 @@ func TestWhoHearsNothingSaysSoOnce(t *testing.T) {
 			t.Parallel()
 			store := open(t, test.config)
 			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			ended := make(chan error, 1)
 			listen := func() {
 				ended <- store.Notify(ctx, func(pairing.Terminal, bool) {})
 			}
 			go listen()
 			if test.deaf {
-				err := <-ended
+				var err error
+				select {
+				case err = <-ended:
+				case <-time.After(30 * time.Second):
+				}
 				require.ErrorIs(t, err, tillroute.ErrUnavailable)
 				require.ErrorContains(t, err, "name in ListenDSN the way past it")
 				go listen()
@@ -44,7 +48,7 @@ func TestWhoHearsNothingSaysSoOnce(t *testing.T) {
 			// It would be known by now.
 			select {
 			case err := <-ended:
-				assert.NoError(t, err, "it has been said, or there is nothing to say")
+				require.NoError(t, err, "it has been said, or there is nothing to say")
 			case <-time.After(7 * time.Second):
 			}
 			cancel()
