@@ -51,9 +51,10 @@ func (p *Payments) Retry(ctx context.Context, id, by string) (PaymentStatus, err
 	return p.decide(ctx, payment, m, again)
 }
 
-// Resolve settles a payment as a person has: the check has it, or the money was given back. It writes that down and moves no money: give
-// it back first, at the terminal or by a payment of the kind [pairing.Refund]. Conflict if it is settled already, or still being
-// applied: then wait. If the store fails, say the same again.
+// Resolve settles a payment as a person has: the check has it, or the money was given back. It writes that down and moves no money:
+// give it back at the terminal, or by a payment of the kind [pairing.Refund]. One that is held up ([StageHeldUp]) is settled before
+// that, since it may be applied at any moment. Conflict if it is settled already, or still being applied: then wait. If the store
+// fails, say the same again.
 //
 // A payment whose outcome at the terminal is in doubt is resolved with [pairing.Router.Resolve].
 func (p *Payments) Resolve(ctx context.Context, id string, s Settlement) (PaymentStatus, error) {

@@ -27,7 +27,8 @@ const (
 	StageApplying Stage = "being applied"
 	// StageHeldUp was approved, and can't be applied because K-Series doesn't let this program in: the merchant has taken the consent
 	// back, say. The check doesn't have it. A person brings the consent back, and then it is applied by itself within two minutes, or
-	// sooner with [Payments.Retry]; or they settle it, see [Payments.Resolve].
+	// sooner with [Payments.Retry]; or they settle it, see [Payments.Resolve]: before the money is given back, since it may be applied at
+	// any moment.
 	StageHeldUp Stage = "held up"
 	// StagePaid was approved, and the check has it.
 	StagePaid Stage = "paid"
@@ -175,7 +176,7 @@ func (s PaymentStatus) because(m mark) string {
 	const byHand = " Enter the payment at the point of sale by hand, or give the money back at the terminal, and say which."
 	switch m.phase {
 	case waiting, sending, resending, submitted:
-		const byItself = "; then it is applied by itself. Or enter the payment at the point of sale by hand, or give the money back at the terminal, and say which."
+		const byItself = "; then it is applied by itself. Or enter the payment at the point of sale by hand, or give the money back at the terminal, but say which before, or it may be applied meanwhile."
 		switch m.denied() {
 		case whyUnauthorized:
 			return charged + ", and the check doesn't have it, because K-Series doesn't let this program in" + said +
