@@ -60,14 +60,13 @@ const (
 // when and how often, isn't documented. So a notification that doesn't come is no news: look at the check when the time to
 // live has ended.
 //
-// If the process dies while it handles a notification, or the store can't forget one that Handle has refused, it counts as being
-// handled until its claim ends: Timeout and 10 s after it was begun.
-//
 // The vendor gives notifications no ID and no time. One is told from others by its type, business location, reference, status,
 // account identifier and reason, and by its content: two contents with the same of these are two notifications, each handled once,
 // whatever becomes of the other, in any order, and maybe at the same time. Items and readiness are told by their times, too. What
 // may come again with the same content and mean something new is handled each time: a check that was updated ([CheckUpdated]), a
 // change of an order that may change back, what has no reference, and types and statuses that are not known.
+//
+// One that Handle has refused, and that the store could not forget, counts as being handled until Timeout and 10 s have passed.
 //
 // Notifications may overtake each other. Clients that are slow on purpose are for the server: set the timeouts of
 // [http.Server].

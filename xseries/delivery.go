@@ -73,13 +73,13 @@ const (
 // It answers 204 to what is handled, or was before; 401 to what the vendor did not sign, and 405 to what is no POST. Everything
 // else is answered 503, whoever is to blame, because the vendor delivers again what is answered 5xx (up to 20 times in 48
 // hours), and forgets what is answered 4xx: an error or panic of Handle, a store that fails, the same delivery being handled, a
-// signed body that can't be read, or is larger than MaxBody. If the process dies while it handles a delivery, or the store can't
-// forget one that Handle has refused, it counts as being handled until its claim ends: Timeout and 10 s after it was begun.
+// signed body that can't be read, or is larger than MaxBody.
 //
 // A change is told from others by the ID and version in its payload and by its content. Two contents of one version are two
-// deliveries: each is handled once, whatever becomes of the other, in any order, and maybe at the same time. A payload without a version is told by its content alone: something that changes and changes back to exactly what it
-// was is taken for a repetition. Deliveries aren't guaranteed anyway: ask for changes from time to time, as with
-// [SalesService.Changes].
+// deliveries: each is handled once, whatever becomes of the other, in any order, and maybe at the same time. A payload without a
+// version is told by its content alone: something that changes and changes back to exactly what it was is taken for a repetition.
+// Deliveries aren't guaranteed anyway: ask for changes from time to time, as with [SalesService.Changes]. A change that Handle has
+// refused, and that the store could not forget, counts as being handled until Timeout and 10 s have passed.
 //
 // Clients that are slow on purpose are for the server: set the timeouts of [http.Server].
 //

@@ -66,11 +66,11 @@ func (n *news) run() {
 			return
 		}
 		n.mu.Unlock()
-		_ = n.send(ctx, messages(n.store.id, changed))
+		n.send(ctx, messages(n.store.id, changed))
 	}
 }
 
-func (n *news) send(ctx context.Context, messages []string) error {
+func (n *news) send(ctx context.Context, messages []string) {
 	ctx, cancel := context.WithTimeout(ctx, n.store.timeout)
 	defer cancel()
 	b := &pgx.Batch{}
@@ -79,7 +79,7 @@ func (n *news) send(ctx context.Context, messages []string) error {
 	for _, m := range messages {
 		b.Queue("SELECT pg_notify($1, $2)", n.store.channel, m)
 	}
-	return n.store.pool.SendBatch(ctx, b).Close()
+	_ = n.store.pool.SendBatch(ctx, b).Close()
 }
 
 // message says which terminals have changed. None means that any may have.
@@ -223,7 +223,10 @@ func (s *Store) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.news.send(ctx, []string{string(text)})
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	_, err = s.pool.Exec(ctx, "SELECT pg_notify($1, $2)", s.channel, string(text))
+	return err
 }
 
 func (s *Store) heard(text string, changed func(pairing.Terminal, bool)) {
