@@ -17,6 +17,8 @@ const (
 	claimTime = 15 * time.Second
 	// longestPause is the longest pause that the vendor can ask for.
 	longestPause = 5 * time.Minute
+	// deniedPause is the least pause before something is tried again that the merchant's consent doesn't allow: people bring it back.
+	deniedPause = time.Minute
 	// personInterval is how often a payment is looked at that waits for a person, who may be at another node. If there are many,
 	// it is less often: each adds personShare, so that all together cost 100 reads a second at most.
 	personInterval = 15 * time.Second
@@ -392,6 +394,16 @@ func (p *Payments) step(ctx context.Context, payment pairing.Payment) (next time
 				}
 				return next, forTime, nil
 			}
+		case unclear:
+			if m.word != whyUnreadable {
+				return now, forPerson, nil
+			}
+			// It may be readable again: then the check decides.
+			before := payment.Mark
+			payment, err = p.look(ctx, payment, a, m, true)
+			if err == nil && payment.Mark == before {
+				return now.Add(max(deniedPause, p.config.RetryPause)), forTime, nil
+			}
 		default:
 			return now, forPerson, nil
 		}
@@ -421,7 +433,7 @@ func (p *Payments) move(ctx context.Context, payment pairing.Payment, from, to m
 	if err != nil {
 		return payment, err
 	}
-	if to.phase == refused || to.phase == unclear {
+	if to.phase == refused || to.phase == unclear || (to.denied() != "" && from.denied() == "") {
 		p.log.LogAttrs(ctx, slog.LevelError, "an approved payment waits for a person", p.attrs(moved, nil)...)
 	} else {
 		p.log.LogAttrs(ctx, slog.LevelInfo, "an approved payment goes on", p.attrs(moved, nil)...)
@@ -449,8 +461,12 @@ func (p *Payments) send(ctx context.Context, payment pairing.Payment, a applicat
 		to = mark{phase: submitted, try: claim.try, at: up(submission.Until), giveUp: up(now.Add(p.config.CheckInterval))}
 	case claim.phase == sending && notTaken(err):
 		// This was the only time that it was sent, and nothing was taken.
-		to = mark{phase: waiting, try: claim.try, at: up(now.Add(p.pause(err))), text: message(err)}
-		if !passes(err) {
+		switch {
+		case denied(err) != "":
+			to = p.held(claim.try, err)
+		case passes(err):
+			to = mark{phase: waiting, try: claim.try, at: up(now.Add(p.pause(err))), text: message(err)}
+		default:
 			to = mark{phase: refused, try: claim.try, word: whyRejected, text: message(err)}
 		}
 	default:
@@ -485,6 +501,27 @@ func passes(err error) bool {
 	}
 }
 
+// denied returns why an error goes on until somebody brings the merchant's consent back, or corrects how this program proves itself:
+// whyUnauthorized or whyForbidden. It is empty for every other error, such as that nobody answers who could renew a token.
+func denied(err error) string {
+	e, _ := errors.AsType[*tillroute.Error](err)
+	switch {
+	case e == nil:
+		return ""
+	case e.Kind == tillroute.KindUnauthorized:
+		return whyUnauthorized
+	case e.Kind == tillroute.KindForbidden:
+		return whyForbidden
+	default:
+		return ""
+	}
+}
+
+// held is the mark of a try that is denied, and of which nothing was taken.
+func (p *Payments) held(try int, err error) mark {
+	return mark{phase: waiting, try: try, at: up(time.Now().Add(max(p.pause(err), deniedPause))), word: denied(err), text: message(err)}
+}
+
 // pause is how long to wait after an error.
 func (p *Payments) pause(err error) time.Duration {
 	if e, ok := errors.AsType[*tillroute.Error](err); ok {
@@ -513,6 +550,10 @@ func (p *Payments) again(ctx context.Context, payment pairing.Payment, a applica
 	}
 	claim := p.claim(sending, m.try, now, now.Add(p.config.TTL))
 	claim.text = m.text
+	if why := m.denied(); why != "" {
+		// A person is needed until it is known that none is.
+		claim.word += nodeAndWhy + why
+	}
 	return p.send(ctx, payment, a, m, claim)
 }
 
@@ -526,7 +567,10 @@ func (p *Payments) look(ctx context.Context, payment pairing.Payment, a applicat
 	case errors.Is(err, tillroute.ErrNotFound):
 		// A check that was paid in full may be found no longer.
 		doubt.word = whyGone
-	case err != nil && passes(err) && !errors.Is(err, tillroute.ErrForbidden) && !errors.Is(err, tillroute.ErrDecode):
+	case denied(err) != "" && m.phase == waiting:
+		// What must not be sent unseen waits.
+		return p.move(ctx, payment, m, p.held(m.try, err))
+	case err != nil && passes(err) && denied(err) == "" && !errors.Is(err, tillroute.ErrDecode):
 		return payment, err
 	case err != nil:
 		doubt.word, doubt.text = whyUnreadable, message(err)
@@ -547,7 +591,7 @@ func (p *Payments) look(ctx context.Context, payment pairing.Payment, a applicat
 		return p.move(ctx, payment, m, mark{phase: unclear, try: m.try, word: whyTwice})
 	case len(has) == 1:
 		return p.move(ctx, payment, m, mark{phase: applied, try: has[0], word: "check"})
-	case last:
+	case last && (m.phase != unclear || m.word != doubt.word):
 		return p.move(ctx, payment, m, doubt)
 	default:
 		return payment, nil

@@ -49,7 +49,8 @@ type mark struct {
 	// giveUp is when a try that was sent without any answer is taken for submitted; of a submitted one, when its check is first
 	// looked at.
 	giveUp time.Time
-	// word is the node of sending, how it is known that it was applied, why it was refused or is unclear, or how it was settled.
+	// word is the node of sending, why a try that waits can't be sent by itself, how it is known that it was applied, why it was
+	// refused or is unclear, or how it was settled.
 	word string
 	// text is for people.
 	text string
@@ -60,6 +61,25 @@ const (
 	longestMark = 200
 	markParts   = 6
 )
+
+// nodeAndWhy stands between a node that tries once more and why it could not be sent before.
+const nodeAndWhy = "."
+
+// denied returns why a try that waits, or is tried once more, could not be sent: whyUnauthorized, whyForbidden, or nothing of that.
+func (m mark) denied() string {
+	why := m.word
+	switch m.phase {
+	case waiting:
+	case sending:
+		_, why, _ = strings.Cut(m.word, nodeAndWhy)
+	default:
+		return ""
+	}
+	if why != whyUnauthorized && why != whyForbidden {
+		return ""
+	}
+	return why
+}
 
 // String returns the mark as it is kept.
 func (m mark) String() string {

@@ -62,10 +62,12 @@ const (
 // often, isn't documented. So a notification that doesn't come is no news: look at the check when the time to live has ended.
 //
 // The vendor gives notifications no ID and no time. One is told from others by its type, business location, reference, status,
-// account identifier and reason, and should another content come with the same of these, by that as well. Items and readiness
-// are told by their times. What may come again with the same content and mean something new is handled each time: a check
-// that was updated ([CheckUpdated]), a change of an order that may change back, what has no reference, and types and statuses
-// that are not known.
+// account identifier and reason, and by its content: two contents with the same of these are two notifications, each handled once,
+// whatever becomes of the other, in any order, and maybe at the same time. Items and readiness are told by their times, too. What
+// may come again with the same content and mean something new is handled each time: a check that was updated ([CheckUpdated]), a
+// change of an order that may change back, what has no reference, and types and statuses that are not known.
+//
+// One that Handle has refused, and that the store could not forget, counts as being handled until Timeout and 10 s have passed.
 //
 // Notifications may overtake each other. Clients that are slow on purpose are for the server: set the timeouts of
 // [http.Server].

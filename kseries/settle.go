@@ -28,9 +28,10 @@ type Settlement struct {
 
 const longestSettlement = 120
 
-// Retry has a payment applied again, under a new reference, that the point of sale has refused ([StageRefused]). by names the person
-// who has put right what stood in the way, in up to 120 characters. Its error is a Conflict if the payment is in another stage:
-// where it isn't known whether the check has it, trying again might apply it twice.
+// Retry has a payment applied again, under a new reference, that the point of sale has refused ([StageRefused]), or now, under the
+// same, one that was held up ([StageHeldUp]). by names the person who has put right what stood in the way, in up to 120 characters.
+// Its error is a Conflict if the payment is in another stage: where it isn't known whether the check has it, trying again might
+// apply it twice.
 func (p *Payments) Retry(ctx context.Context, id, by string) (PaymentStatus, error) {
 	const operation = "Payments.Retry"
 	if by = printable(by); by == "" || len([]rune(by)) > longestSettlement {
@@ -40,15 +41,22 @@ func (p *Payments) Retry(ctx context.Context, id, by string) (PaymentStatus, err
 	if err != nil {
 		return PaymentStatus{}, err
 	}
-	if m.phase != refused {
-		return p.status(pairing.Progress{Payment: payment}), conflict(operation, "payment %.40q was not refused by the point of sale: only what was can be tried again", id)
+	again := mark{phase: waiting, try: m.try + 1, at: time.Now().Truncate(time.Second), text: "tried again by " + by}
+	switch {
+	case m.phase == refused:
+	case m.phase == waiting && m.denied() != "":
+		again.try = m.try // Nothing was taken under its reference.
+	default:
+		return p.status(pairing.Progress{Payment: payment}), conflict(operation, "payment %.40q was neither refused by the point of sale nor held up: only what was can be tried again", id)
 	}
-	return p.decide(ctx, payment, m, mark{phase: waiting, try: m.try + 1, at: time.Now().Truncate(time.Second), text: "tried again by " + by})
+	return p.decide(ctx, payment, m, again)
 }
 
-// Resolve settles a payment as a person has: the check has it, or the money was given back. It moves no money. Its error is a
-// Conflict if the payment was settled in another way, is on its check, was not approved, or is still being applied: then wait.
-// Settling it once more in the same way is no error.
+// Resolve settles a payment as a person has: the check has it, or the money was given back. It writes that down and moves no money:
+// give it back at the terminal, or by a payment of the kind [pairing.Refund]. One that is held up ([StageHeldUp]) is settled before
+// that, since it may be applied at any moment. Its error is a Conflict if the payment was settled in another way, is on its check, was
+// not approved, or is still being applied: then wait. Settling it once more in the same way is no error: if the store fails, say
+// the same again.
 //
 // A payment whose outcome at the terminal is in doubt is resolved with [pairing.Router.Resolve].
 func (p *Payments) Resolve(ctx context.Context, id string, s Settlement) (PaymentStatus, error) {

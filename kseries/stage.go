@@ -25,6 +25,11 @@ const (
 	StageInDoubt Stage = "in doubt"
 	// StageApplying was approved, and is on its way to the check.
 	StageApplying Stage = "being applied"
+	// StageHeldUp was approved, and can't be applied because K-Series doesn't let this program in: the merchant has taken the consent
+	// back, say. The check doesn't have it. A person brings the consent back, and then it is applied by itself within two minutes, or
+	// sooner with [Payments.Retry]; or they settle it, see [Payments.Resolve]: before the money is given back, since it may be applied at
+	// any moment.
+	StageHeldUp Stage = "held up"
 	// StagePaid was approved, and the check has it.
 	StagePaid Stage = "paid"
 	// StageRefused was approved, and the check doesn't have it: a person sees to it, see [Payments.Retry] and [Payments.Resolve].
@@ -47,7 +52,7 @@ func (s Stage) Over() bool {
 
 // NeedsPerson reports whether a person has to see to the payment.
 func (s Stage) NeedsPerson() bool {
-	return s == StageInDoubt || s == StageRefused || s == StageUnconfirmed
+	return s == StageInDoubt || s == StageHeldUp || s == StageRefused || s == StageUnconfirmed
 }
 
 // PaymentStatus is how a payment for a check stands.
@@ -110,7 +115,9 @@ func (p *Payments) status(progress pairing.Progress) PaymentStatus {
 			s.Stage = StagePaid
 		}
 	default:
-		s.Stage = StageApplying
+		if s.Stage = StageApplying; m.denied() != "" {
+			s.Stage = StageHeldUp
+		}
 	}
 	if !ours {
 		s.Stage = StageUnconfirmed
@@ -135,6 +142,9 @@ const (
 	whyTimeout = "TASK_TIMEOUT"
 	// whyRejected is a request that the vendor's server refused.
 	whyRejected = "REJECTED"
+	// whyUnauthorized is a consent that is gone, or credentials that are refused; whyForbidden one that doesn't allow this.
+	whyUnauthorized = "UNAUTHORIZED"
+	whyForbidden    = "FORBIDDEN"
 	// whySilent is a check without an entry, and no notification; whyGone a check that can't be found, whyInactive an entry that
 	// no longer counts, and whyUnreadable a check that we may not read.
 	whySilent     = "SILENT"
@@ -167,6 +177,15 @@ func (s PaymentStatus) because(m mark) string {
 	const byHand = " Enter the payment at the point of sale by hand, or give the money back at the terminal, and say which."
 	switch m.phase {
 	case waiting, sending, resending, submitted:
+		const byItself = "; then it is applied by itself. Or enter the payment at the point of sale by hand, or give the money back at the terminal, but say which before, or it may be applied meanwhile."
+		switch m.denied() {
+		case whyUnauthorized:
+			return charged + ", and the check doesn't have it, because K-Series doesn't let this program in" + said +
+				". Have the merchant connect it again, or correct its credentials" + byItself
+		case whyForbidden:
+			return charged + ", and the check doesn't have it, because K-Series doesn't allow this program to apply payments" + said +
+				". Have the merchant connect it again with the scopes and rights that it needs" + byItself
+		}
 		if m.text == "" {
 			return ""
 		}

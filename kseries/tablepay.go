@@ -85,13 +85,18 @@ const (
 // asked for is applied as it is.
 //
 // The due amount is the caller's to read, just before they ask for a payment. If two guests pay the same due amount at the same time
-// both cards are charged, and the point of sale refuses the second payment as too much: then a person gives it back. Nothing
-// is held back to prevent this.
+// both cards are charged, and the point of sale refuses the second payment as too much: it is [StageRefused], its Reason says why,
+// and a person gives it back and says so ([Payments.Resolve]). Nothing is held back to prevent this: a program that lets guests
+// pay by themselves takes off what it has asked for already and is not over.
 //
 // # What people have to do
 //
 // A card that was charged for a check that didn't take the payment is never forgotten. [Payments.Open] lists what isn't settled,
 // each with a sentence that says what to do.
+//
+// If the merchant takes the consent back, or it lacks a scope, what was approved since is held up ([StageHeldUp]), and applied by itself
+// when there is consent again. What was on its way at that moment is unconfirmed ([StageUnconfirmed]) once nobody can read from the
+// check what became of it, after some twice the TTL and Margin; then too the check decides as soon as it can be read again.
 type Payments struct {
 	config PaymentsConfig
 	client *Client

@@ -473,15 +473,10 @@ func TestInvariantACrashAtAnyMomentAppliesOnce(t *testing.T) {
 	}
 }
 
-func crashAt(t *testing.T, fails []string, lost bool, moment int) {
-	t.Helper()
-	f := newFloor(t)
-	f.pos.fails = fails
-	first, second := f.node(), f.node()
-	f.listen(first)
-	f.submit(first)
-	f.run(time.Second) // The terminal approves.
-	dying, die := context.WithCancel(t.Context())
+// dies has a node run, which gets the notifications, and die at a moment: before or after a request or a write.
+func (f *floor) dies(node *kseries.Payments, moment int) {
+	f.t.Helper()
+	dying, die := context.WithCancel(f.t.Context())
 	var moments atomic.Int64
 	step := func(string) error {
 		if dying.Err() != nil {
@@ -495,15 +490,25 @@ func crashAt(t *testing.T, fails []string, lost bool, moment int) {
 	}
 	f.pos.before, f.pos.after, f.store.before, f.store.after = step, step, step, step
 	f.pos.mu.Lock()
-	f.pos.notify = func(n kseries.Notification) { _ = first.Notification(dying, n) }
+	f.pos.notify = func(n kseries.Notification) { _ = node.Notification(dying, n) }
 	f.pos.mu.Unlock()
 	limited, cancel := context.WithTimeout(dying, 20*time.Minute)
 	defer cancel()
-	require.Error(t, first.Run(limited))
+	require.Error(f.t, node.Run(limited))
 	die()
-
 	alive := func(string) error { return nil }
 	f.pos.before, f.pos.after, f.store.before, f.store.after = alive, alive, alive, alive
+}
+
+func crashAt(t *testing.T, fails []string, lost bool, moment int) {
+	t.Helper()
+	f := newFloor(t)
+	f.pos.fails = fails
+	first, second := f.node(), f.node()
+	f.listen(first)
+	f.submit(first)
+	f.run(time.Second) // The terminal approves.
+	f.dies(first, moment)
 	if lost {
 		f.pos.mu.Lock()
 		f.pos.notify = nil
@@ -525,6 +530,84 @@ func crashAt(t *testing.T, fails []string, lost bool, moment int) {
 	if fails == nil {
 		require.Len(t, f.pos.references, 1, "one reference, however often it was sent")
 		require.Equal(t, 1, f.active())
+	}
+}
+
+// TestInvariantTwoGuestsWhoPayTheSameAtOnce has two guests at two terminals pay all that is due of one check at the same moment, kills the
+// node before and after each request and each write, one after the other, and goes on with another node. Both cards are charged; the
+// check takes one of the payments, and the other is a person's, who says that the money was given back.
+func TestInvariantTwoGuestsWhoPayTheSameAtOnce(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		for moment := range 24 {
+			t.Run(fmt.Sprintf("lost %v, moment %d", lost, moment), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { twoGuestsAt(t, lost, moment) })
+			})
+		}
+	}
+}
+
+func twoGuestsAt(t *testing.T, lost bool, moment int) {
+	t.Helper()
+	f := newFloor(t)
+	_, err := f.router.PairTerminal(t.Context(), pairing.Pairing{
+		Register: kseries.RegisterKey(location, "device-2"), Terminal: pairing.Terminal{Provider: "card", Serial: "2"},
+	})
+	require.NoError(t, err)
+	first, second := f.node(), f.node()
+	f.submit(first, func(r *kseries.PaymentRequest) { r.Amount = d("100") })
+	f.submit(first, func(r *kseries.PaymentRequest) {
+		r.ID, r.Register.ID, r.Amount = "pay-2", "device-2", d("100")
+	})
+	f.run(time.Second) // The terminals approve.
+	f.dies(first, moment)
+	f.pos.mu.Lock()
+	f.pos.notify = nil
+	f.pos.mu.Unlock()
+	if !lost {
+		f.listen(second)
+	}
+	f.run(30*time.Minute, second)
+	require.ElementsMatch(t, []string{"pay-1", "pay-2"}, f.card.charged)
+	require.Equal(t, 1, f.active(), "the check has one of them")
+	open, err := second.Open(t.Context(), 0, 10)
+	require.NoError(t, err)
+	require.Len(t, open, 1, "the other one is listed")
+	other := open[0]
+	require.True(t, other.Stage.NeedsPerson(), other.Payment.Mark)
+	for _, part := range []string{"100.00 EUR were charged at terminal card/", account, other.Reference, "ive the money back"} {
+		require.Contains(t, other.Reason, part)
+	}
+	if other.Stage == kseries.StageRefused {
+		require.Contains(t, other.Reason, "more than was due")
+	}
+	told, err := second.Wait(t.Context(), other.Payment.ID)
+	require.Equal(t, other.Stage == kseries.StageUnconfirmed, errors.Is(err, tillroute.ErrOutcomeUnknown), "the guest is told")
+	require.Equal(t, other.Reason, told.Reason)
+
+	// The person's word is written down, or isn't: then they are told so, and say it again.
+	back := kseries.Settlement{By: "Ann", Reason: "given back at the terminal"}
+	f.store.before = func(string) error { return errDies }
+	_, err = second.Resolve(t.Context(), other.Payment.ID, back)
+	require.ErrorIs(t, err, errDies)
+	f.store.before, f.store.after = nil, func(string) error { return errDies }
+	_, err = second.Resolve(t.Context(), other.Payment.ID, back)
+	require.ErrorIs(t, err, errDies)
+	f.store.after = nil
+	third := f.node()
+	s, err := third.Resolve(t.Context(), other.Payment.ID, back)
+	require.NoError(t, err)
+	require.Equal(t, kseries.StageGivenBack, s.Stage)
+	f.run(2*time.Minute, third)
+	require.Equal(t, 1, f.active())
+	require.Len(t, f.card.charged, 2)
+	for _, id := range []string{"pay-1", "pay-2"} {
+		s, err := third.Status(t.Context(), id)
+		require.NoError(t, err)
+		want := kseries.StagePaid
+		if id == other.Payment.ID {
+			want = kseries.StageGivenBack
+		}
+		require.Equal(t, want, s.Stage, id)
 	}
 }
 
@@ -637,6 +720,7 @@ func TestWithoutANotificationTheCheckDecides(t *testing.T) {
 		"the check is gone":        {func(f *floor) { f.pos.gone = true }, kseries.StageUnconfirmed, "can't be found"},
 		"it no longer counts":      {func(f *floor) { f.pos.after = f.inactive }, kseries.StageUnconfirmed, "no longer counts"},
 		"we may not read it":       {func(f *floor) { f.pos.status = only("check", http.StatusForbidden) }, kseries.StageUnconfirmed, "can't be read"},
+		"the consent is gone":      {func(f *floor) { f.pos.status = only("check", http.StatusUnauthorized) }, kseries.StageUnconfirmed, "can't be read"},
 		"the server has a bad day": {func(f *floor) { f.pos.status = only("check", http.StatusBadGateway) }, kseries.StageApplying, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -714,8 +798,8 @@ func TestATryThatIsNotTaken(t *testing.T) {
 	}{
 		"what it names must be corrected": {http.StatusBadRequest, kseries.StageRefused},
 		"there is no such location":       {http.StatusNotFound, kseries.StageRefused},
-		"the consent is gone":             {http.StatusUnauthorized, kseries.StageApplying},
-		"a scope is missing":              {http.StatusForbidden, kseries.StageApplying},
+		"the consent is gone":             {http.StatusUnauthorized, kseries.StageHeldUp},
+		"a scope is missing":              {http.StatusForbidden, kseries.StageHeldUp},
 		"too many requests":               {http.StatusTooManyRequests, kseries.StageApplying},
 		"the server has a bad day":        {http.StatusBadGateway, kseries.StageApplying},
 	} {

@@ -5,13 +5,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/tillroute/tillroute"
 )
 
 // Pair pairs a register with the terminal that shows a code, and returns the pairing. A register that is paired
-// already is paired anew, but only if this succeeds; a failed attempt changes nothing.
+// already is paired anew, but only if this succeeds; a failed attempt changes nothing. No version is asked for, here and in
+// [Router.PairTerminal]: who stands at the terminal knows which it is, and of two who pair one register the later one counts.
 //
 // With a Provider, the code is handed on to it, without spaces around it; see [Pairer] and the provider's driver. If the error's
 // outcome is Unknown, the provider may have made the link: pair again.
@@ -43,19 +45,45 @@ func (r *Router) Pair(ctx context.Context, request PairRequest) (Pairing, error)
 }
 
 func (r *Router) redeem(ctx context.Context, request PairRequest) (Pairing, error) {
-	return r.store.RedeemCode(ctx, normalizeCode(request.Code),
+	p, err := r.store.RedeemCode(ctx, normalizeCode(request.Code),
 		Pairing{Register: request.Register, RegisterName: request.RegisterName},
 		Tries{
 			Key:    request.Register.System + "/" + request.Register.Account,
 			Max:    r.config.CodeTries,
 			Window: r.config.CodeWindow,
 		})
+	e, ok := errors.AsType[*tillroute.Error](err)
+	if providers := r.providers(true); ok && errors.Is(err, ErrWrongCode) && len(providers) > 0 {
+		// It may be right, and be one of theirs.
+		hinted := *e
+		hinted.Message += " (a code of " + strings.Join(providers, " or ") + " needs that as Provider)"
+		return p, &hinted
+	}
+	return p, err
+}
+
+// providers returns those whose terminals have a driver here, or only those that pair on their own side.
+func (r *Router) providers(pairers bool) []string {
+	var names []string
+	for name, driver := range r.drivers {
+		if _, ok := driver.(Pairer); ok || !pairers {
+			names = append(names, clip(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// unserved is the error of a provider without a driver.
+func (r *Router) unserved(operation, provider string) error {
+	return tillroute.Invalid(system, operation, "no driver serves the terminals of %q, but those of %s: name one of these, or add it to Config.Drivers",
+		clip(provider), strings.Join(r.providers(false), ", "))
 }
 
 func (r *Router) pairAtProvider(ctx context.Context, request PairRequest) (Pairing, error) {
 	driver, ok := r.drivers[request.Provider]
 	if !ok {
-		return Pairing{}, tillroute.Invalid(system, "Pair", "no driver serves the terminals of %q: add it to Config.Drivers", clip(request.Provider))
+		return Pairing{}, r.unserved("Pair", request.Provider)
 	}
 	pairer, ok := driver.(Pairer)
 	if !ok {
@@ -108,7 +136,7 @@ func (r *Router) PairTerminal(ctx context.Context, p Pairing) (Pairing, error) {
 		return Pairing{}, tillroute.Invalid(system, operation, "%s", err)
 	}
 	if r.drivers[p.Terminal.Provider] == nil {
-		return Pairing{}, tillroute.Invalid(system, operation, "no driver serves the terminals of %q: add it to Config.Drivers", clip(p.Terminal.Provider))
+		return Pairing{}, r.unserved(operation, p.Terminal.Provider)
 	}
 	return r.store.PutPairing(ctx, p, -1)
 }
@@ -149,7 +177,7 @@ func (r *Router) IssueCode(ctx context.Context, t Terminal, name string) (Code, 
 		return Code{}, tillroute.Invalid(system, operation, "%s", err)
 	}
 	if r.drivers[t.Provider] == nil {
-		return Code{}, tillroute.Invalid(system, operation, "no driver serves the terminals of %q: add it to Config.Drivers", clip(t.Provider))
+		return Code{}, r.unserved(operation, t.Provider)
 	}
 	for {
 		c, err := r.store.PutCode(ctx, Code{Text: newCode(), Terminal: t, TerminalName: name}, r.config.CodeTTL)

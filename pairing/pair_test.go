@@ -181,3 +181,35 @@ func TestAProviderThatPairsOnItsOwnSide(t *testing.T) {
 		require.Empty(t, list)
 	})
 }
+
+// TestAProviderThatIsNotServedIsNamedWithThoseThatAre is about configurations in which a name is wrong, or is missing.
+func TestAProviderThatIsNotServedIsNamedWithThoseThatAre(t *testing.T) {
+	ours, both := map[string]pairing.Driver{provider: &park{}}, map[string]pairing.Driver{"own": &park{}, provider: &remote{park: &park{}}}
+	for _, c := range []struct {
+		drivers map[string]pairing.Driver
+		served  string
+		hint    string
+	}{
+		{ours, "but those of " + provider + ": name one of these, or add it to Config.Drivers", ""},
+		{both, "but those of own, " + provider + ": name one of these, or add it to Config.Drivers", "a code of " + provider + " needs that as Provider"},
+	} {
+		router, err := pairing.New(pairing.Config{Store: newStore(t), Drivers: c.drivers})
+		require.NoError(t, err)
+		elsewhere := pairing.Terminal{Provider: "elsewhere", Serial: "1"}
+		_, err1 := router.Pair(t.Context(), pairing.PairRequest{Register: register(1), Provider: "elsewhere", Code: "1234"})
+		_, err2 := router.PairTerminal(t.Context(), pairing.Pairing{Register: register(1), Terminal: elsewhere})
+		_, err3 := router.IssueCode(t.Context(), elsewhere, "")
+		for _, err := range []error{err1, err2, err3} {
+			require.ErrorIs(t, err, tillroute.ErrInvalid)
+			require.ErrorContains(t, err, `"elsewhere", `+c.served)
+		}
+		_, err = router.Pair(t.Context(), pairing.PairRequest{Register: register(1), Code: "1234"})
+		require.ErrorIs(t, err, pairing.ErrWrongCode)
+		require.ErrorIs(t, err, tillroute.ErrNotFound)
+		if c.hint != "" {
+			require.ErrorContains(t, err, c.hint)
+		} else {
+			require.NotContains(t, err.Error(), "Provider")
+		}
+	}
+}

@@ -124,7 +124,9 @@ const (
 //
 // It answers 200 with the body OK to what is handled, or was before; 400 to what isn't such a form, 401 to what the vendor did
 // not sign, 405 to what is no POST, and 503 to everything else: an error or panic of Handle, a store that fails, a public key
-// that can't be had, the same event being handled. Whether and when the vendor calls back again isn't documented: poll, too.
+// that can't be had, the same event being handled. Whether and when the vendor calls back again isn't documented: poll, too. If the
+// process dies while it handles an event, or the store can't forget one that Handle has refused, it counts as being handled until its
+// claim ends: Timeout and 10 s after it was begun.
 //
 // Clients that are slow on purpose are for the server: set the timeouts of [http.Server].
 //

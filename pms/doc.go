@@ -37,8 +37,9 @@
 // nothing is posted twice. A backend that doesn't posts a charge twice if the process dies in that gap and the charge comes again,
 // or if an error was returned after posting.
 //
-// If a process dies while it posts, the charge is refused as being posted for a minute and twice Config.Timeout; who tries after
-// that has the backend called again. If the store fails after the posting, the point of sale is told that it was posted, and the
+// If a process dies while it posts, or between the posting and its record, the charge and its bill are refused as still being posted
+// (503) until their claim ends: a minute and twice Config.Timeout after it was begun, so 80 s by default. Who tries after that has the
+// backend called again. The same goes for a charge that has failed, if the store could not forget it then. If the store fails after the posting, the point of sale is told that it was posted, and the
 // log that it was not written down. A backend that is still at work when a process on another node takes over, after the same time,
 // has two callers at once; within one process there never are.
 //

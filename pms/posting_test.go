@@ -252,14 +252,12 @@ func TestProcessThatDiesWhilePosting(t *testing.T) {
 			return nil
 		}
 		bill := pmstest.NewCharge(apiKey)
+		began := time.Now()
 		var all sync.WaitGroup
 		all.Go(func() { died.post(bill) })
 		all.Wait()
 		next := newHotel(t, store, func(c *pms.Config) { c.Backend = hotelSystem })
-		require.Equal(t, http.StatusServiceUnavailable, next.post(bill).Code)
-		require.Equal(t, http.StatusServiceUnavailable, next.post(bill.Again()).Code, "the bill is claimed, too")
-		time.Sleep(90 * time.Second)
-		require.Equal(t, http.StatusOK, next.post(bill).Code)
+		refusedUntilItsClaimEnds(t, next, bill, began)
 		require.Equal(t, 2, hotelSystem.Calls(), "nobody but the backend can know")
 		require.Len(t, hotelSystem.Posted(), 1)
 	})
@@ -414,10 +412,29 @@ func TestFailureThatIsNotWrittenDown(t *testing.T) {
 		bill := pmstest.NewCharge(apiKey)
 		require.Equal(t, "No credit", told(t, h.post(bill)))
 		h.Before, store.fail = nil, nil
-		require.Equal(t, http.StatusServiceUnavailable, h.post(bill).Code, "nobody knows that it failed")
-		time.Sleep(90 * time.Second)
-		require.Equal(t, http.StatusOK, h.post(bill).Code)
+		refusedUntilItsClaimEnds(t, h, bill, time.Now())
 	})
+}
+
+// refusedUntilItsClaimEnds checks that a charge, of which nobody knows that it is no longer being posted, is refused for a minute and
+// twice the time that the backend has, and not for longer.
+func refusedUntilItsClaimEnds(t *testing.T, h *hotel, bill *pmstest.Charge, began time.Time) {
+	t.Helper()
+	const (
+		patience = 10 * time.Second // with which each of them waits
+		claim    = time.Minute + 2*patience
+	)
+	for _, again := range []*pmstest.Charge{bill, bill.Again()} {
+		w := h.post(again)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code, "the bill is claimed, too")
+		require.Equal(t, "Still being posted: wait and try again", told(t, w))
+		require.Equal(t, "10", w.Header().Get("Retry-After"))
+	}
+	time.Sleep(time.Until(began.Add(claim - patience - 100*time.Millisecond)))
+	require.Equal(t, http.StatusServiceUnavailable, h.post(bill).Code)
+	time.Sleep(time.Until(began.Add(claim)))
+	require.Equal(t, http.StatusOK, h.post(bill).Code)
+	require.Equal(t, began.Add(claim), time.Now(), "at once")
 }
 
 func TestBackendIsBounded(t *testing.T) {

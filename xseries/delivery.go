@@ -77,10 +77,11 @@ const (
 // signed body that can't be read, or is larger than MaxBody. A change whose handling was cut off by a crash counts as being
 // handled until Timeout and 10 s have passed.
 //
-// A change is told from others by the ID and version in its payload and, should these come with another content, by that as
-// well. A payload without a version is told by its content alone: something that changes and changes back to exactly what it
-// was is taken for a repetition. Deliveries aren't guaranteed anyway: ask for changes from time to time, as with
-// [SalesService.Changes].
+// A change is told from others by the ID and version in its payload and by its content. Two contents of one version are two
+// deliveries: each is handled once, whatever becomes of the other, in any order, and maybe at the same time. A payload without a
+// version is told by its content alone: something that changes and changes back to exactly what it was is taken for a repetition.
+// Deliveries aren't guaranteed anyway: ask for changes from time to time, as with [SalesService.Changes]. A change that Handle has
+// refused, and that the store could not forget, counts as being handled until Timeout and 10 s have passed.
 //
 // Clients that are slow on purpose are for the server: set the timeouts of [http.Server].
 //

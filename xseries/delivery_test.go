@@ -144,9 +144,10 @@ func TestWebhookKeysAreForOperators(t *testing.T) {
 		require.Equal(t, http.StatusNoContent, post(v, body).Code)
 	}
 	require.Len(t, store.Keys, 6)
-	require.Equal(t, []string{"xseries sale.update/acme/s1@42", "xseries //s1@42"}, store.Keys[:2])
+	require.Regexp(t, "^xseries sale.update/acme/s1@42#[0-9a-f]{16}$", store.Keys[0])
+	require.Regexp(t, "^xseries //s1@42#[0-9a-f]{16}$", store.Keys[1])
 	for _, key := range store.Keys[2:] {
-		require.Regexp(t, "^xseries sha256:[0-9a-f]{64}$", key)
+		require.Regexp(t, "^xseries sha256:[0-9a-f]{64}#[0-9a-f]{16}$", key)
 	}
 }
 

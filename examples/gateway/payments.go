@@ -32,8 +32,9 @@ const paymentsHelp = `Usage: gateway payments [-db FILE | -dsn DATABASE [-schema
   marks [-n 20] [-after SEQ]
       the approved payments that no sale was told of, as far as is known, and
       what to do about them
-  mark ID TEXT [-from TEXT]
-      write down what was done about one
+  mark ID "recorded: NAME" | "given back: NAME" [-from TEXT]
+      write down that the sale has one now, or that the money was given back.
+      This moves no money. -from is the mark that it has, if it has one
 
 It works on the database beside the gateways that run on it, and sends nothing
 to any terminal itself.
@@ -250,7 +251,7 @@ func (d *desk) marks(ctx context.Context, args []string) error {
 	s.text("When the payment's window is opened for the sale again, it finds the payment by itself. Where nobody will do that: " +
 		"look at the sale. It may have the payment all the same, if the till was told while the gateway could not be reached. " +
 		"If it doesn't, record the payment there or give the money back at the terminal. Then write down here who did so: " +
-		`"recorded: NAME" if the sale has it now, and "undone: the cashier" if the money was given back.`)
+		`"recorded: NAME" if the sale has it now, and "given back: NAME" if the guest has the money again. NAME is yours.`)
 	d.more(&s, "marks", list, more)
 	return d.print(s.String())
 }

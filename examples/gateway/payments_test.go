@@ -241,6 +241,7 @@ func TestApprovedPaymentsThatNoSaleHasAreListedAndMarked(t *testing.T) {
 	require.Contains(t, text, "It may have the payment", "who gives money back looks at the sale first")
 	require.Contains(t, text, untold)
 	require.NotContains(t, text, told)
+	require.Contains(t, strings.Join(strings.Fields(text), " "), `"recorded: NAME" if the sale has it now, and "given back: NAME" if the guest has the money again`)
 	commands := printed(text)
 	require.Len(t, commands, 1)
 	text, err = typed(t, strings.ReplaceAll(commands[0], "NAME", "Ana"))
@@ -252,9 +253,9 @@ func TestApprovedPaymentsThatNoSaleHasAreListedAndMarked(t *testing.T) {
 	text, err = desked(t, file, "marks")
 	require.NoError(t, err)
 	require.Equal(t, "Every approved payment was handed to its sale.\n", text)
-	_, err = desked(t, file, "mark", told, "undone: the cashier")
+	_, err = desked(t, file, "mark", told, "given back: Ana")
 	require.ErrorContains(t, err, `is marked "told p1 0"`)
-	_, err = desked(t, file, "mark", told, "undone: the cashier", "-from", "told p1 0")
+	_, err = desked(t, file, "mark", told, "given back: Ana", "-from", "told p1 0")
 	require.NoError(t, err)
 }
 

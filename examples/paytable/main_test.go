@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -201,4 +202,34 @@ func TestAWaiterSettlesADoubt(t *testing.T) {
 		require.NoError(t, s.post(t.Context(), page+"/settle", url.Values{"id": {id}, "do": {do}}))
 		require.NoError(t, s.ends(t.Context(), id, stage))
 	}
+}
+
+// TestAWaiterSeesWhatIsHeldUp has the merchant take the consent back while a card is presented, and give it again.
+func TestAWaiterSeesWhatIsHeldUp(t *testing.T) {
+	t.Parallel()
+	r, err := start(t.Context(), "127.0.0.1:0", filepath.Join(t.TempDir(), "x.db"), io.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.stop(t.Context())) }()
+	s := story{r, func(string, ...any) {}}
+	check, err := s.seat("20001")
+	require.NoError(t, err)
+	id, err := s.begin(t.Context(), url.Values{"pay": {"all"}}, func(d *testserver.Device) error {
+		r.world.KSeries.RevokeTokens()
+		return d.Approve()
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.ends(t.Context(), id, kseries.StageHeldUp))
+	shown, err := s.load(t.Context(), http.MethodGet, page, nil)
+	require.NoError(t, err)
+	for _, part := range []string{"The check can&#39;t be read", "connect it again", `value="retry"`, `value="back"`} {
+		require.Contains(t, html.UnescapeString(shown), html.UnescapeString(part))
+	}
+	require.NotContains(t, shown, "The table is free")
+	require.ErrorContains(t, s.post(t.Context(), page+"/pay", url.Values{"id": {"table-6/another"}, "pay": {"all"}}), "422")
+
+	require.NoError(t, r.store.DeleteGrant(t.Context(), kseries.System, account))
+	require.NoError(t, r.connect(t.Context()))
+	require.NoError(t, s.post(t.Context(), page+"/settle", url.Values{"id": {id}, "do": {"retry"}}))
+	require.NoError(t, s.ends(t.Context(), id, kseries.StagePaid))
+	require.NoError(t, s.closed(check.Account))
 }

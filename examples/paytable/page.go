@@ -33,6 +33,8 @@ type view struct {
 	Table    int64
 	Terminal string
 	Check    *bill
+	// Unread is a check that could not be read: what was paid is shown all the same.
+	Unread   bool
 	Payments []line
 	// ID is that of the payment that the page's form asks for: sending the form twice asks for one payment.
 	ID string
@@ -233,7 +235,7 @@ func (r *restaurant) table(ctx context.Context, number string) (view, error) {
 	switch {
 	case errors.Is(err, tillroute.ErrNotFound):
 	case err != nil:
-		return v, err
+		v.Unread, v.Problem = true, problem(err)
 	default:
 		v.Check = r.bill(check, v.Payments)
 	}
@@ -301,6 +303,9 @@ func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
 	}
 	if _, err := r.router.Payment(ctx, id); err == nil {
 		return nil // The form was sent before.
+	}
+	if v.Unread {
+		return errors.New(v.Problem)
 	}
 	if v.Check == nil || v.Check.Left == "" {
 		return errors.New("nothing is left to be paid at this table")

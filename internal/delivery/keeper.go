@@ -25,6 +25,8 @@ const (
 	longestWait = 250 * time.Millisecond
 	// insistence bounds the pauses between the attempts to write down that a delivery was handled: some 1.3 s in all.
 	insistence = time.Second
+	// nameLength is how many bytes of a content's hash are in a name.
+	nameLength = 8
 )
 
 // ErrLate is a delivery that was claimed too late to be handled.
@@ -57,7 +59,8 @@ type Delivery struct {
 	Keys []string
 	// Hash is that of the content.
 	Hash [sha256.Size]byte
-	// News says that a key that comes with another hash is another delivery, named by both. Otherwise it is a conflict.
+	// News says that a key that comes with another hash is another delivery: each is handled once, and they may be handled at the
+	// same time. Otherwise it is a conflict.
 	News bool
 	// Answer is written down when the delivery was handled.
 	Answer []byte
@@ -144,35 +147,36 @@ func closed(c <-chan struct{}) bool {
 
 // try handles the delivery unless somebody else is doing so. If that is this process, busy is closed when it isn't any more.
 func (k *Keeper) try(ctx context.Context, d *Delivery) (result Result, busy <-chan struct{}, err error) {
-	done, taken, busy := k.running.begin(d.names())
+	names := d.names()
+	done, taken, busy := k.running.begin(names)
 	if done == nil {
 		err := pairing.Errorf(tillroute.KindBusy, nil, "delivery %q from %s is being handled", taken, k.config.Source)
 		return Result{}, busy, &ClaimError{Key: taken, Err: err}
 	}
 	defer done()
-	result, err = k.claimed(ctx, d)
+	result, err = k.claimed(ctx, d, names)
 	return result, nil, err
 }
 
-// names are what this process calls the delivery while it is being handled.
+// names are what the delivery is called here and in the store. They have the content in them if that makes it another one, from the
+// first: a key that belongs to whoever comes first would be free for the second, too, once the first has failed.
 func (d *Delivery) names() []string {
 	if !d.News {
 		return d.Keys
 	}
 	names := make([]string, len(d.Keys))
 	for i, key := range d.Keys {
-		names[i] = d.newsKey(key)
+		// The beginning is enough: the store compares all of it.
+		names[i] = key + "#" + hex.EncodeToString(d.Hash[:nameLength])
 	}
 	return names
 }
 
-func (d *Delivery) newsKey(key string) string { return key + "#" + hex.EncodeToString(d.Hash[:]) }
-
 // claimed handles a delivery that this process isn't handling otherwise.
-func (k *Keeper) claimed(ctx context.Context, d *Delivery) (Result, error) {
+func (k *Keeper) claimed(ctx context.Context, d *Delivery, names []string) (Result, error) {
 	claims := make([]pairing.Delivery, 0, len(d.Keys))
-	for _, key := range d.Keys {
-		claim, err := k.claim(ctx, d, key)
+	for i, key := range d.Keys {
+		claim, err := k.config.Deliveries.BeginDelivery(ctx, k.config.Source, names[i], d.Hash[:], k.config.Lease)
 		switch {
 		case err != nil:
 			return Result{Unwritten: k.forget(ctx, claims)}, &ClaimError{Key: key, Err: err}
@@ -200,14 +204,6 @@ func (d *Delivery) handle(ctx context.Context) (err error) {
 func late(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
-}
-
-func (k *Keeper) claim(ctx context.Context, d *Delivery, key string) (pairing.Delivery, error) {
-	claim, err := k.config.Deliveries.BeginDelivery(ctx, k.config.Source, key, d.Hash[:], k.config.Lease)
-	if d.News && errors.Is(err, tillroute.ErrConflict) {
-		claim, err = k.config.Deliveries.BeginDelivery(ctx, k.config.Source, d.newsKey(key), d.Hash[:], k.config.Lease)
-	}
-	return claim, err
 }
 
 // finish writes down that the delivery was handled. It was, even if that fails.

@@ -112,9 +112,57 @@ func TestNewsIsHandledThoughItsKeyIsTaken(t *testing.T) {
 			require.Equal(t, delivery.Result{Answer: []byte("answer to " + content), Before: "key"}, result)
 		}
 		require.Equal(t, 2, k.calls)
-		require.Equal(t, "demo key", store.Keys[0])
-		require.Regexp(t, "^demo key#[0-9a-f]{64}$", store.Keys[2])
+		for _, key := range store.Keys {
+			require.Regexp(t, "^demo key#[0-9a-f]{16}$", key)
+		}
 	})
+}
+
+// TestNewsIsHandledOnceThoughTheOtherFails has two contents of one key come at once, and the one that was first fail.
+func TestNewsIsHandledOnceThoughTheOtherFails(t *testing.T) {
+	for name, other := range map[string]bool{"here": false, "on another node": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := deliverytest.NewStore()
+				k, proceed := newDesk(store), make(chan struct{})
+				second := k
+				if other {
+					second = newDesk(store)
+				}
+				calls := map[string]int{}
+				news := func(content string, then func() error) delivery.Delivery {
+					d := k.letter(content, func() error {
+						calls[content]++
+						return then()
+					}, "key")
+					d.News = true
+					return d
+				}
+				var first sync.WaitGroup
+				first.Go(func() {
+					_, err := k.Once(t.Context(), news("x", func() error {
+						<-proceed
+						return errors.New("not now")
+					}))
+					assert.EqualError(t, err, "not now")
+				})
+				synctest.Wait()
+				_, err := second.Once(t.Context(), news("y", handled))
+				require.NoError(t, err)
+				close(proceed)
+				first.Wait()
+				// Both come again: the one because it was not handled, the other for no reason.
+				for range 2 {
+					for _, content := range []string{"y", "x"} {
+						result, err := second.Once(t.Context(), news(content, handled))
+						require.NoError(t, err)
+						require.Equal(t, "answer to "+content, string(result.Answer))
+					}
+				}
+				require.Equal(t, map[string]int{"x": 2, "y": 1}, calls, "what was handled isn't handled again")
+			})
+		})
+	}
 }
 
 func TestWithoutAKeyItIsHandledEachTime(t *testing.T) {

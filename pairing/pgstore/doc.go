@@ -45,7 +45,8 @@
 //
 // Through a proxy that pools transactions, such as PgBouncer, add default_query_exec_mode=cache_describe to the DSN, or
 // pgx would use prepared statements of a name, which such a proxy may not know. To listen takes a connection of its own,
-// past the proxy: name it in Config.ListenDSN. Without it nodes find by polling what others did.
+// past the proxy: name it in Config.ListenDSN. Without it nodes find by polling what others did, and a router logs a warning once:
+// a store sees whether it hears itself.
 //
 // # What an operator can read
 //

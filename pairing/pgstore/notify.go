@@ -89,6 +89,8 @@ type message struct {
 	// Work and News are lists of provider and serial: with and without work for those who hear it.
 	Work [][2]string `json:"work,omitempty"`
 	News [][2]string `json:"news,omitempty"`
+	// Hello says that nothing has changed: a store sees whether it hears itself.
+	Hello bool `json:"hello,omitempty"`
 }
 
 // messages are the texts for what has changed.
@@ -129,7 +131,13 @@ func (s *Store) alone() bool { return s.listeners.Load() == 0 }
 // silence is after how long a connection that says nothing is asked whether it is still there.
 const silence = 10 * time.Second
 
-// Notify calls changed for every terminal that another node has changed. It has a connection of its own.
+// greeting is how long a store waits to hear itself. It is shorter than silence: behind a proxy that pools transactions, a question
+// may by chance bring what would not have come without it.
+const greeting = 5 * time.Second
+
+// Notify calls changed for every terminal that another node has changed. It has a connection of its own. If nothing arrives on it,
+// because it leads to a proxy that pools transactions, the first call says so in its error, of kind Unavailable, after some 5 s; the
+// ones after that stay.
 func (s *Store) Notify(ctx context.Context, changed func(t pairing.Terminal, work bool)) error {
 	caller := ctx
 	ctx, cancel := context.WithCancel(ctx)
@@ -177,16 +185,28 @@ func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal, bool)) 
 	s.listeners.Add(1)
 	defer s.listeners.Add(-1)
 	changed(pairing.Terminal{}, true) // what happened before is not told
+	// It goes the way that all news go. Anything that arrives will do.
+	unheard := s.greet(ctx) == nil
 	for {
-		wait, cancel := context.WithTimeout(ctx, silence)
+		patience := silence
+		if unheard {
+			patience = greeting
+		}
+		wait, cancel := context.WithTimeout(ctx, patience)
 		note, err := conn.WaitForNotification(wait)
 		cancel()
 		switch {
 		case err == nil:
+			unheard = false
+			s.deaf.Store(false)
 			s.heard(note.Payload, changed)
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 			return err
+		case unheard && s.deaf.CompareAndSwap(false, true):
+			return pairing.Errorf(tillroute.KindUnavailable, nil,
+				"nothing arrives here of what nodes tell each other: if DSN leads to a proxy that pools transactions, name in ListenDSN the way past it")
 		default:
+			unheard = false
 			ping, cancel := context.WithTimeout(ctx, s.timeout)
 			err := conn.Ping(ping)
 			cancel()
@@ -197,12 +217,24 @@ func (s *Store) hear(ctx context.Context, changed func(pairing.Terminal, bool)) 
 	}
 }
 
+// greet sends what this store should hear.
+func (s *Store) greet(ctx context.Context) error {
+	text, err := json.Marshal(message{From: s.id, Hello: true})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	_, err = s.pool.Exec(ctx, "SELECT pg_notify($1, $2)", s.channel, string(text))
+	return err
+}
+
 func (s *Store) heard(text string, changed func(pairing.Terminal, bool)) {
 	var m message
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		m = message{} // from a newer program: anything may have changed
 	}
-	if m.From == s.id && s.listeners.Load() == 1 {
+	if m.Hello || m.From == s.id && s.listeners.Load() == 1 {
 		return // who listens here knows
 	}
 	if len(m.Work)+len(m.News) == 0 {

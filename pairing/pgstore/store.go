@@ -58,6 +58,7 @@ type Store struct {
 	news      news
 	id        string       // tells this store from those of other nodes
 	listeners atomic.Int64 // how many calls of Notify hear
+	deaf      atomic.Bool  // it was said that they hear nothing
 	closing   chan struct{}
 
 	open   sync.RWMutex // held for reading by each call

@@ -26,15 +26,18 @@ import (
 //	""                nobody was told yet that it was approved
 //	"told PAGE SUM"   that page was about to say ACCEPT, when the sell screen had recorded SUM
 //	"recorded: WHO"   the sale has it; WHO says so
-//	"undone: WHO"     it was given back at the terminal; WHO says so
+//	"given back: WHO" it was given back at the terminal; WHO says so
+//	"undone: WHO"     the same, as it was written before
 const (
-	markTold     = "told "
-	markRecorded = "recorded: "
+	markTold      = "told "
+	markRecorded  = "recorded: "
+	markGivenBack = "given back: "
+	markUndone    = "undone: "
 
 	recordedBySale    = markRecorded + "the sale's sum"
 	recordedByStore   = markRecorded + "the store"
 	recordedByCashier = markRecorded + "the cashier"
-	undoneByCashier   = "undone: the cashier"
+	undoneByCashier   = markGivenBack + "the cashier"
 )
 
 // ask is what a Pay page was opened for.
@@ -74,7 +77,7 @@ func toldBy(page string, paid decimal.Decimal) string { return markTold + page +
 
 // settled reports whether a payment's mark says that nothing has to be done about it any more.
 func settled(mark string) bool {
-	return strings.HasPrefix(mark, markRecorded) || mark == undoneByCashier
+	return strings.HasPrefix(mark, markRecorded) || strings.HasPrefix(mark, markGivenBack) || strings.HasPrefix(mark, markUndone)
 }
 
 // chain returns what the IDs of all attempts at a sale begin with. A sale may be parked at one register and taken up at another.

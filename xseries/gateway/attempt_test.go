@@ -84,6 +84,8 @@ func TestJudge(t *testing.T) {
 		"told, with cash":                  {pairing.Done, tillroute.Approved, mark(toldBy("first", amount("0"))), "15", "", begin},
 		"told when cash had been recorded": {pairing.Done, tillroute.Approved, mark(toldBy("first", amount("10"))), "10", "", doubt},
 		"undone":                           {pairing.Done, tillroute.Approved, mark(undoneByCashier), "0", "", begin},
+		"given back, an operator says":     {pairing.Done, tillroute.Approved, mark("given back: Ana"), "0", "", begin},
+		"undone, as it was written before": {pairing.Done, tillroute.Approved, mark("undone: the cashier"), "0", "", begin},
 		"told by this page":                {pairing.Done, tillroute.Approved, mark(toldBy("other", amount("0"))), "10", "", resume},
 		"told, after others were recorded": {pairing.Done, tillroute.Approved, func(p *pairing.Payment, d *detail) {
 			p.Mark, d.Paid = toldBy("first", amount("10")), amount("10")

@@ -35,7 +35,7 @@
 // has an approved payment follows from two things together: a page was about to say so, and the sale's paid sum has since grown by
 // at least as much. Where these contradict each other, the cashier is asked. (Cash of the same amount, taken after an ACCEPT was
 // lost, looks the same as that payment; reconcile with [xseries.SalesService].) The [pairing.Payment] keeps how far it has come as
-// its Mark: "", "told …", "recorded: …" or "undone: …". Approved payments whose mark is empty were not handed to a sale as far as
+// its Mark: "", "told …", "recorded: …" or "given back: …". Approved payments whose mark is empty were not handed to a sale as far as
 // is known: list them with [pairing.Router.Payments], and look at the sale before giving anything back. (A page that can't reach
 // the gateway for five seconds hands an approved payment over all the same, and nobody can write that down.)
 //
