@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,4 +52,12 @@ func Messages(changed map[pairing.Terminal]bool) []string { return messages("som
 // Heard calls changed for what a message of another store says.
 func Heard(text string, changed func(pairing.Terminal, bool)) {
 	(&Store{id: "me"}).heard(text, changed)
+}
+
+// Migrations are those of this package.
+func Migrations() fs.FS { return migrations }
+
+// OpenWith opens a store as a program with those migrations does.
+func OpenWith(ctx context.Context, c Config, migrations fs.FS) (*Store, error) {
+	return open(ctx, c, migrations)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"hash/fnv"
+	"io/fs"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,7 +79,9 @@ const lanes = 2
 //
 // A schema in which another program has tables of the same names, and one of a newer version than this package, are
 // refused and left as they are.
-func Open(ctx context.Context, c Config) (*Store, error) {
+func Open(ctx context.Context, c Config) (*Store, error) { return open(ctx, c, migrations) }
+
+func open(ctx context.Context, c Config, migrations fs.FS) (*Store, error) {
 	s, err := configure(c)
 	if err != nil {
 		return nil, err
@@ -86,8 +89,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := s.connect(ctx, c); err != nil {
 		return nil, s.opening(ctx, err)
 	}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(s.opening(ctx, err), s.Close())
+	if err := s.migrate(ctx, migrations); err != nil {
+		_ = s.Close() // it never fails
+		return nil, s.opening(ctx, err)
 	}
 	return s, nil
 }
@@ -150,7 +154,8 @@ func (s *Store) connect(ctx context.Context, c Config) error {
 	if c.ListenDSN != "" {
 		listen, err := pgx.ParseConfig(c.ListenDSN.Reveal())
 		if err != nil {
-			return errors.Join(unreadable("ListenDSN"), s.Close())
+			_ = s.Close() // it never fails
+			return unreadable("ListenDSN")
 		}
 		s.listen, s.prepare = listen, nil
 	}
