@@ -61,3 +61,6 @@ func Migrations() fs.FS { return migrations }
 func OpenWith(ctx context.Context, c Config, migrations fs.FS) (*Store, error) {
 	return open(ctx, c, migrations)
 }
+
+// Acquired returns how many of the pool's connections are in use.
+func Acquired(s *Store) int { return int(s.pool.Stat().AcquiredConns()) }

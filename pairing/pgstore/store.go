@@ -180,7 +180,7 @@ func (s *Store) opening(ctx context.Context, err error) error {
 }
 
 // Close waits for the writes and reads that are under way and closes the connections, but those of a Pool that was
-// given.
+// given. From a database that says nothing it takes leave for up to 15 s.
 func (s *Store) Close() error {
 	s.open.Lock()
 	first := !s.closed
