@@ -24,6 +24,9 @@ func AcceptAlone(ctx context.Context, s *Store, on interface {
 // BareSelect is the query of Payment.
 func BareSelect(s *Store) string { return s.sql(selectPayment) }
 
+// BareSelectPairing is the query of Pairing.
+func BareSelectPairing(s *Store) string { return s.sql(selectPairing) }
+
 // Scanned reads a row of BareSelect as one would with pgx.
 func Scanned(row pgx.Row) (p pairing.Payment, err error) {
 	var ended, sent *time.Time

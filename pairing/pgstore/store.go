@@ -242,6 +242,39 @@ func (s *Store) one(caller context.Context, dest []any, query string, args ...an
 	return err == nil, s.failed(caller, err)
 }
 
+// first reads the row that a query returns, and reports whether there was one. It sees every write that has returned.
+func first[T any](
+	caller context.Context, s *Store, read func(pgx.Rows) (T, error), query string, args ...any,
+) (got T, ok bool, err error) {
+	ctx, end, err := s.begin(caller)
+	if err != nil {
+		return got, false, err
+	}
+	defer end()
+	rows, err := s.pool.Query(ctx, s.sql(query), args...)
+	if err != nil {
+		return got, false, s.failed(caller, err)
+	}
+	got, ok, err = firstOf(rows, read)
+	return got, ok, s.failed(caller, err)
+}
+
+// firstOf reads the first of rows, if there is one, and closes them.
+func firstOf[T any](rows pgx.Rows, read func(pgx.Rows) (T, error)) (got T, ok bool, err error) {
+	var none T
+	defer rows.Close()
+	if ok = rows.Next(); ok {
+		if got, err = read(rows); err != nil {
+			return none, false, err
+		}
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return none, false, err
+	}
+	return got, ok, nil
+}
+
 // list reads the rows that a query returns.
 func list[T any](
 	caller context.Context, s *Store, read func(pgx.Rows) (T, error), query string, args ...any,
