@@ -116,7 +116,11 @@ func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.P
 		return pairing.Payment{}, err
 	}
 	if ok {
-		s.news.tell(p.Terminal, s.alone())
+		if s.alone() {
+			s.news.tell(p.Terminal, true)
+		} else {
+			s.news.mention(p.Terminal)
+		}
 		return p, nil
 	}
 	known, err := s.Payment(ctx, r.ID)

@@ -128,7 +128,7 @@ func configure(c Config) (*Store, error) {
 	}
 	s.group = group{store: s}
 	s.group.queue = batch.New[write](lanes, s.group.commit)
-	s.news.store = s
+	s.news = newNews(s.announce)
 	return s, nil
 }
 
