@@ -74,7 +74,7 @@ func (r *Router) poll(ctx context.Context, start func(Terminal)) {
 	slices.Sort(providers)
 	began := time.Now()
 	terminals, err := r.store.ReadyTerminals(ctx, providers, maxReady)
-	if err != nil || time.Since(began) > r.config.Lease {
+	if ctx.Err() == nil && (err != nil || time.Since(began) > r.config.Lease) {
 		r.outage.noticed()
 	}
 	if err != nil {
