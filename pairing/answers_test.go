@@ -101,6 +101,7 @@ func TestWhatThisRouterHasSentIsNotSentAgain(t *testing.T) {
 		require.NoError(t, err)
 		_, err = router.Wait(t.Context(), "a")
 		require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "the terminal took it as txn-a, and its handle could not be written down: pairing: invalid: the handle can't be kept")
 		require.Equal(t, 1, d.charged("a"))
 		p, err := router.Wait(t.Context(), "b")
 		require.NoError(t, err)

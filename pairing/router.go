@@ -31,7 +31,8 @@ type Config struct {
 	// each router is told from all others, of the same name too.
 	Owner string
 	// Lease is how long a payment belongs to this node without a sign of life from it: after a crash, another node,
-	// or this one when it is started again, takes over when the lease has ended. Defaults to 15 s; at least 200 ms.
+	// or this one when it is started again, takes over when the lease has ended; if the store was away meanwhile, a lease
+	// after it came back, so that nodes that live can write down what they know. Defaults to 15 s; at least 200 ms.
 	Lease time.Duration
 	// PollInterval is how often the store is asked for work that other nodes accepted or left behind, and for
 	// outcomes that they learned. Defaults to 1 s; at least 1 ms.
@@ -69,8 +70,9 @@ type Router struct {
 	log     *slog.Logger
 	hub     hub
 	// owner is who has this router's claims. No other router ever has the same.
-	owner string
-	begun begun
+	owner  string
+	begun  begun
+	outage outage
 
 	mu      sync.Mutex
 	running bool

@@ -228,7 +228,7 @@ func TestInvariant2WhatMayHaveBeenSentIsNeverSentAgain(t *testing.T) {
 			begin := time.Now()
 			_, err = router.Wait(t.Context(), "a")
 			require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
-			require.ErrorContains(t, err, "the process that was sending it stopped")
+			require.ErrorContains(t, err, "the node that had it fell silent")
 			require.LessOrEqual(t, time.Since(begin), 16*time.Second, "recovery takes a lease and a second")
 			require.Zero(t, d.charged("a"))
 		})

@@ -73,7 +73,11 @@ func (r *Router) poll(ctx context.Context, start func(Terminal)) {
 		providers = append(providers, provider)
 	}
 	slices.Sort(providers)
+	began := time.Now()
 	terminals, err := r.store.ReadyTerminals(ctx, providers, maxReady)
+	if ctx.Err() == nil && (err != nil || time.Since(began) > r.config.Lease) {
+		r.outage.noticed()
+	}
 	if err != nil {
 		r.complain(ctx, "the store can't be asked for work", err)
 		return
@@ -167,6 +171,9 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 	// they claim it then: look once more.
 	_, shared := r.store.(Notifier)
 	for again := true; again && ctx.Err() == nil; {
+		if spared, err := r.spare(ctx, t); spared || err != nil {
+			return err
+		}
 		began := time.Now()
 		claim, ok, err := r.claim(ctx, t)
 		again = false
@@ -195,14 +202,19 @@ func (r *Router) drain(ctx context.Context, t Terminal) error {
 	return nil
 }
 
-// claim leases the head of a queue. A stop does not interrupt it, and a lost answer is asked for again: a claim that was
-// written and that nobody holds would look like a payment that was lost while it was sent.
+// claim leases the head of a queue. A stop does not interrupt it, and a lost answer is asked for again until there is one:
+// a claim that was written and that nobody holds would look like a payment that was lost while it was sent.
 func (r *Router) claim(ctx context.Context, t Terminal) (Claim, bool, error) {
-	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
+	asking, cancel := r.outlasting(ctx)
 	defer cancel()
+	lost := false
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, r.config.PollInterval) {
 		claim, ok, err := r.store.ClaimPayment(asking, t, r.owner, r.config.Lease)
-		if err == nil || !errors.Is(err, tillroute.ErrOutcomeUnknown) || asking.Err() != nil {
+		if errors.Is(err, tillroute.ErrUnavailable) {
+			r.outage.noticed()
+		}
+		lost = lost || errors.Is(err, tillroute.ErrOutcomeUnknown)
+		if !lost || settled(err) || asking.Err() != nil {
 			return claim, ok, err
 		}
 		r.complain(ctx, "whether a payment was claimed is not known, and asked again", err, slog.String("terminal", t.String()))
@@ -214,16 +226,24 @@ func (r *Router) claim(ctx context.Context, t Terminal) (Claim, bool, error) {
 // gives an owner its own claim again, and can't know what was done with it.
 type begun struct {
 	mu       sync.Mutex
-	payments map[string]struct{}
+	payments map[string]start
 }
 
-func (b *begun) add(id string) {
+// start is what this router knows of a payment whose Start it has called.
+type start struct {
+	// handle is what Start has returned, unless it can't be kept.
+	handle *Handle
+	// why there is no handle, for people.
+	why string
+}
+
+func (b *begun) put(id string, s start) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.payments == nil {
-		b.payments = map[string]struct{}{}
+		b.payments = map[string]start{}
 	}
-	b.payments[id] = struct{}{}
+	b.payments[id] = s
 }
 
 func (b *begun) forget(id string) {
@@ -232,11 +252,11 @@ func (b *begun) forget(id string) {
 	delete(b.payments, id)
 }
 
-func (b *begun) has(id string) bool {
+func (b *begun) get(id string) (s start, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, ok := b.payments[id]
-	return ok
+	s, ok = b.payments[id]
+	return s, ok
 }
 
 // ending says what became of a claim.
@@ -283,9 +303,12 @@ func (r *Router) serve(ctx context.Context, claim Claim, began time.Time) (endin
 func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle, *ending, error) {
 	p := claim.Payment
 	driver := r.drivers[p.Terminal.Provider]
-	why := "the process that was sending it stopped"
-	if r.begun.has(p.ID) {
-		claim.Fresh = false
+	why := "the node that had it fell silent: it stopped, or could not reach the database"
+	if known, ok := r.begun.get(p.ID); ok {
+		if known.handle != nil {
+			return *known.handle, nil, nil
+		}
+		claim.Fresh, why = false, known.why
 	}
 	if claim.Fresh {
 		// A claim that took too long to arrive may run out during the send, and then somebody else would take this
@@ -295,9 +318,11 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 			return Handle{}, &end, err
 		}
 		r.log.LogAttrs(ctx, slog.LevelInfo, "payment is being sent", attrs(p)...)
-		r.begun.add(p.ID)
+		why = "whether the terminal took it is not known"
+		r.begun.put(p.ID, start{why: why})
 		handle, err := r.handOver(ctx, driver, p)
 		if err == nil {
+			r.begun.put(p.ID, start{handle: &handle})
 			return handle, nil, nil
 		}
 		if known := refusal(err); known != nil {
@@ -310,7 +335,7 @@ func (r *Router) send(ctx context.Context, claim Claim, began time.Time) (Handle
 			return Handle{}, &ending{result: Result{Outcome: tillroute.Failed, Reason: err.Error()}}, nil
 		}
 		r.complain(ctx, "whether a payment was sent is not known", err, attrs(p)...)
-		why = "whether the terminal took it is not known: " + reason(err)
+		why += ": " + reason(err)
 	}
 	// It may have been sent, so it never is again: it is looked up.
 	handle, err := r.find(ctx, driver, p)
@@ -446,6 +471,9 @@ func (r *Router) saveHandle(ctx context.Context, claim Claim, h Handle) (bool, e
 	if err != nil {
 		r.log.LogAttrs(ctx, slog.LevelError, "the handle of a payment that was sent can't be written down",
 			append(attrs(p), slog.Any("error", err))...)
+		if settled(err) && !errors.Is(err, ErrFenced) {
+			r.begun.put(p.ID, start{why: taken(h) + ", and its handle could not be written down: " + reason(err)})
+		}
 		return false, r.ignoreFenced(ctx, p, err)
 	}
 	r.begun.forget(p.ID) // what is Sent is never fresh
@@ -462,6 +490,14 @@ func (r *Router) saveHandle(ctx context.Context, claim Claim, h Handle) (bool, e
 	}
 	r.hub.advanced(p.Terminal)
 	return true, nil
+}
+
+// taken says which transaction a payment has become.
+func taken(h Handle) string {
+	if h.TransactionID == "" {
+		return "the terminal took it"
+	}
+	return "the terminal took it as " + h.TransactionID
 }
 
 func (r *Router) requeue(ctx context.Context, claim Claim, delay time.Duration, note string) (ending, error) {
@@ -525,22 +561,35 @@ func (r *Router) finish(ctx context.Context, claim Claim, result Result, took ti
 // node has taken over, or, once the router stops, for one lease more. A write whose outcome is unknown may be
 // repeated, for all of them say the same again; one that was fenced off meanwhile was not ours any more.
 func (r *Router) insist(ctx context.Context, p Payment, write func(context.Context) error) error {
-	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	detached, cancel := r.outlasting(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(r.config.Lease, cancel)
-		context.AfterFunc(detached, func() { timer.Stop() })
-	})
-	defer stop()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, r.config.PollInterval) {
 		err := write(detached)
-		if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, tillroute.ErrNotFound) || errors.Is(err, tillroute.ErrInvalid) ||
-			errors.Is(err, tillroute.ErrConflict) || detached.Err() != nil {
+		if settled(err) || detached.Err() != nil {
 			return err
 		}
 		r.complain(ctx, "a write to the store failed and is repeated", err, attrs(p)...)
 		pause(detached, wait)
 	}
+}
+
+// outlasting returns a context that ends a lease after ctx.
+func (r *Router) outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(r.config.Lease, cancel)
+		context.AfterFunc(detached, func() { timer.Stop() })
+	})
+	return detached, func() {
+		stop()
+		cancel()
+	}
+}
+
+// settled reports whether a write was made, or would be refused again if it were repeated.
+func settled(err error) bool {
+	return err == nil || errors.Is(err, ErrFenced) || errors.Is(err, tillroute.ErrNotFound) ||
+		errors.Is(err, tillroute.ErrInvalid) || errors.Is(err, tillroute.ErrConflict)
 }
 
 // ignoreFenced leaves a payment that another node has taken over to that node.

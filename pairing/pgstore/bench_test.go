@@ -291,6 +291,35 @@ func BenchmarkPayment(b *testing.B) {
 	b.ReportMetric(lookup.perSecond()/scanned.perSecond(), "ratio-scanned")
 }
 
+// BenchmarkPairing compares looking pairings up with a bare SELECT of the same columns on the same pool, which pgx scans
+// into a pairing.
+func BenchmarkPairing(b *testing.B) {
+	ctx := context.WithoutCancel(b.Context())
+	config := benchConfig(b)
+	pool := benchPool(b, 16)
+	config.DSN, config.Pool = "", pool
+	store := benchStore(b, config)
+	lookup := &side{callers: 16, each: 200, do: func(_, n int) {
+		_, err := store.Pairing(ctx, benchRegister(n%64))
+		noError(b, err)
+	}}
+	query := pgstore.BareSelectPairing(store)
+	bare := &side{callers: 16, each: 200, do: func(_, n int) {
+		r := benchRegister(n % 64)
+		var p pairing.Pairing
+		noError(b, pool.QueryRow(ctx, query, r.System, r.Account, r.ID).Scan(
+			&p.Register.System, &p.Register.Account, &p.Register.ID, &p.Terminal.Provider, &p.Terminal.Serial,
+			&p.RegisterName, &p.TerminalName, &p.Identity, &p.Version, &p.PairedAt))
+	}}
+	for b.Loop() {
+		lookup.round()
+		bare.round()
+	}
+	b.ReportMetric(lookup.perSecond(), "lookups/s")
+	b.ReportMetric(bare.perSecond(), "bare/s")
+	b.ReportMetric(lookup.perSecond()/bare.perSecond(), "ratio")
+}
+
 // BenchmarkDeliveries is webhooks that are begun and finished by 64 callers.
 func BenchmarkDeliveries(b *testing.B) {
 	ctx := context.WithoutCancel(b.Context())

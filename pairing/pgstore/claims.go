@@ -96,7 +96,7 @@ func (s *Store) ClaimPayment(
 		case err != nil:
 			return pairing.Claim{}, false, err
 		case got.ok:
-			s.news.tell(t, false)
+			s.news.mention(t)
 			return got.claim, true, nil
 		case !got.found:
 			return pairing.Claim{}, false, nil
@@ -116,7 +116,7 @@ func (s *Store) held(ctx context.Context, c pairing.Claim, set string, args ...a
 		args:  append([]any{c.Payment.Seq, c.Payment.ID, c.Fence}, args...),
 	}, func(rows pgx.Rows) (ok bool, err error) { return ok, rows.Scan(&ok) })
 	if ok && err == nil {
-		s.news.tell(c.Payment.Terminal, false)
+		s.news.mention(c.Payment.Terminal)
 	}
 	return ok, err
 }

@@ -8,8 +8,8 @@
 //	defer store.Close()
 //
 // It needs PostgreSQL 13 or newer, no extension, and a user who may create the schema, or its tables if the schema is
-// there; once they are made, the right to read and write them is enough. Its transactions must be read committed by
-// default, as they are unless somebody has set default_transaction_isolation.
+// there; once they are made, the right to read and write them is enough (docs/operations.md has the grants). Its
+// transactions must be read committed by default, as they are unless somebody has set default_transaction_isolation.
 //
 // # Durability
 //

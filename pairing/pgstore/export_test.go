@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,9 @@ func AcceptAlone(ctx context.Context, s *Store, on interface {
 
 // BareSelect is the query of Payment.
 func BareSelect(s *Store) string { return s.sql(selectPayment) }
+
+// BareSelectPairing is the query of Pairing.
+func BareSelectPairing(s *Store) string { return s.sql(selectPairing) }
 
 // Scanned reads a row of BareSelect as one would with pgx.
 func Scanned(row pgx.Row) (p pairing.Payment, err error) {
@@ -52,3 +56,14 @@ func Messages(changed map[pairing.Terminal]bool) []string { return messages("som
 func Heard(text string, changed func(pairing.Terminal, bool)) {
 	(&Store{id: "me"}).heard(text, changed)
 }
+
+// Migrations are those of this package.
+func Migrations() fs.FS { return migrations }
+
+// OpenWith opens a store as a program with those migrations does.
+func OpenWith(ctx context.Context, c Config, migrations fs.FS) (*Store, error) {
+	return open(ctx, c, migrations)
+}
+
+// Acquired returns how many of the pool's connections are in use.
+func Acquired(s *Store) int { return int(s.pool.Stat().AcquiredConns()) }

@@ -23,8 +23,8 @@ var migrations embed.FS
 
 // migrate brings the schema up to date, in one transaction that only one node has at a time. It may take as long as ctx
 // allows.
-func (s *Store) migrate(ctx context.Context) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+func (s *Store) migrate(ctx context.Context, files fs.FS) error {
+	names, err := fs.Glob(files, "migrations/*.sql")
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,22 @@ func (s *Store) migrate(ctx context.Context) error {
 		return pairing.Errorf(tillroute.KindInvalid, nil,
 			"the schema has version %d and this program knows versions up to %d: use a newer program", version, len(names))
 	}
+	err = s.upgrade(ctx, files, names)
+	switch {
+	case code(err) != noPrivilege:
+		return err
+	case version == none:
+		return pairing.Errorf(tillroute.KindUnavailable, err,
+			"its tables are not there and this user may not make them: open it once as one who may, then grant this one its use")
+	default:
+		return pairing.Errorf(tillroute.KindUnavailable, err,
+			"it has version %d, this program needs version %d, and this user may not change it: open it once as the user who owns it",
+			version, len(names))
+	}
+}
+
+// upgrade applies what the schema lacks of names.
+func (s *Store) upgrade(ctx context.Context, files fs.FS, names []string) error {
 	raw, err := s.pool.Begin(ctx)
 	if err != nil {
 		return err
@@ -59,11 +75,12 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := t.lock(ctx, "migrations", ""); err != nil {
 		return err
 	}
-	if version, err = s.version(ctx, t); err != nil {
+	version, err := s.version(ctx, t)
+	if err != nil {
 		return err
 	}
 	for _, name := range names[min(max(version, 0), int64(len(names))):] {
-		if err := apply(ctx, t, max(version, 0)+1, name); err != nil {
+		if err := apply(ctx, t, files, max(version, 0)+1, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		version = max(version, 0) + 1
@@ -104,13 +121,13 @@ func (s *Store) version(ctx context.Context, q querier) (version int64, err erro
 	}
 }
 
-func apply(ctx context.Context, t *tx, version int64, path string) error {
+func apply(ctx context.Context, t *tx, files fs.FS, version int64, path string) error {
 	name := strings.TrimPrefix(path, "migrations/")
 	if !strings.HasPrefix(name, fmt.Sprintf("%04d_", version)) {
 		return fmt.Errorf("migration %d is missing", version)
 	}
 	if version == 1 {
-		if _, err := t.exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+t.store.schema); err != nil {
+		if err := t.makeSchema(ctx); err != nil {
 			return err
 		}
 		if _, err := t.exec(ctx, "CREATE TABLE @migrations ("+
@@ -118,7 +135,7 @@ func apply(ctx context.Context, t *tx, version int64, path string) error {
 			return err
 		}
 	}
-	text, err := migrations.ReadFile(path)
+	text, err := fs.ReadFile(files, path)
 	if err != nil {
 		return err
 	}
@@ -127,5 +144,15 @@ func apply(ctx context.Context, t *tx, version int64, path string) error {
 		return err
 	}
 	_, err = t.exec(ctx, "INSERT INTO @migrations (version, name, applied_at) VALUES ($1, $2, now())", version, name)
+	return err
+}
+
+// makeSchema makes the schema unless it is there. To ask for it with IF NOT EXISTS takes the right to make it all the same.
+func (t *tx) makeSchema(ctx context.Context) error {
+	var there bool
+	if _, err := t.one(ctx, []any{&there}, "SELECT to_regnamespace($1) IS NOT NULL", t.store.schema); err != nil || there {
+		return err
+	}
+	_, err := t.exec(ctx, "CREATE SCHEMA "+t.store.schema)
 	return err
 }

@@ -17,7 +17,9 @@ import (
 // news tells other nodes what changed, outside the transactions in which it did: PostgreSQL lets one transaction that
 // notifies commit at a time. What changes while one message is under way goes into the next.
 type news struct {
-	store *Store
+	// send has the others told which terminals have changed, and whether there may be work for them.
+	send  func(changed map[pairing.Terminal]bool)
+	hurry chan struct{} // has one if what is pending can't wait
 
 	mu      sync.Mutex
 	closed  bool
@@ -26,11 +28,26 @@ type news struct {
 	runs    sync.WaitGroup
 }
 
+func newNews(send func(map[pairing.Terminal]bool)) news {
+	return news{send: send, hurry: make(chan struct{}, 1)}
+}
+
+// lull is how long the steps of a payment wait to be told together, or with its end. Only people watch them.
+const lull = 5 * time.Millisecond
+
 // maxMessage is how long a message may be; PostgreSQL takes less than 8000 bytes.
 const maxMessage = 7500
 
-// tell has other nodes told, soon, and whether there may be work for them.
+// tell has other nodes told, at once, and whether there may be work for them.
 func (n *news) tell(t pairing.Terminal, work bool) {
+	n.add(t, work)
+	n.hasten()
+}
+
+// mention has other nodes told, soon, of a step that has ended no payment and brings nobody work.
+func (n *news) mention(t pairing.Terminal) { n.add(t, false) }
+
+func (n *news) add(t pairing.Terminal, work bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
@@ -46,40 +63,56 @@ func (n *news) tell(t pairing.Terminal, work bool) {
 	}
 }
 
+func (n *news) hasten() {
+	select {
+	case n.hurry <- struct{}{}:
+	default:
+	}
+}
+
 // close returns when everything was told, and has nothing more told.
 func (n *news) close() {
 	n.mu.Lock()
 	n.closed = true
 	n.mu.Unlock()
+	n.hasten()
 	n.runs.Wait()
 }
 
 // run tells until nothing is left. What can't be told is found by polling.
 func (n *news) run() {
-	ctx := context.Background()
+	timer := time.NewTimer(lull)
+	defer timer.Stop()
 	for {
+		select {
+		case <-n.hurry:
+		case <-timer.C:
+		}
 		n.mu.Lock()
 		changed := n.pending
-		if n.pending = nil; len(changed) == 0 {
+		n.pending = nil
+		if len(changed) == 0 {
 			n.running = false
 			n.mu.Unlock()
 			return
 		}
 		n.mu.Unlock()
-		n.send(ctx, messages(n.store.id, changed))
+		n.send(changed)
+		timer.Reset(lull)
 	}
 }
 
-func (n *news) send(ctx context.Context, messages []string) {
-	ctx, cancel := context.WithTimeout(ctx, n.store.timeout)
+// announce has other nodes told which terminals have changed.
+func (s *Store) announce(changed map[pairing.Terminal]bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
 	b := &pgx.Batch{}
 	// Nothing is lost if a crash loses it: no flush of the disk.
 	b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
-	for _, m := range messages {
-		b.Queue("SELECT pg_notify($1, $2)", n.store.channel, m)
+	for _, m := range messages(s.id, changed) {
+		b.Queue("SELECT pg_notify($1, $2)", s.channel, m)
 	}
-	_ = n.store.pool.SendBatch(ctx, b).Close()
+	_ = s.pool.SendBatch(ctx, b).Close()
 }
 
 // message says which terminals have changed. None means that any may have.

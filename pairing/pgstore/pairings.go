@@ -5,17 +5,23 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/internal/refusal"
 )
 
 const pairingColumns = "system, account, register, provider, serial, register_name, terminal_name, identity, version, paired_at"
 
-func pairingInto(p *pairing.Pairing) []any {
-	return []any{
-		&p.Register.System, &p.Register.Account, &p.Register.ID, &p.Terminal.Provider, &p.Terminal.Serial,
-		&p.RegisterName, &p.TerminalName, (*string)(&p.Identity), &p.Version, (*moment)(&p.PairedAt),
+func readPairing(rows pgx.Rows) (pairing.Pairing, error) {
+	d := decode(rows)
+	// In the order in which they are written here.
+	p := pairing.Pairing{
+		Register:     pairing.Register{System: d.text(), Account: d.text(), ID: d.text()},
+		Terminal:     pairing.Terminal{Provider: d.text(), Serial: d.text()},
+		RegisterName: d.text(), TerminalName: d.text(), Identity: tillroute.Secret(d.text()),
+		Version: d.integer(), PairedAt: d.time(),
 	}
+	return p, d.err
 }
 
 const selectPairing = "SELECT " + pairingColumns + " FROM @pairings" +
@@ -23,21 +29,20 @@ const selectPairing = "SELECT " + pairingColumns + " FROM @pairings" +
 
 // Pairing returns the register's pairing.
 func (s *Store) Pairing(ctx context.Context, r pairing.Register) (pairing.Pairing, error) {
-	var p pairing.Pairing
-	ok, err := s.one(ctx, pairingInto(&p), selectPairing, r.System, r.Account, r.ID)
+	p, ok, err := first(ctx, s, readPairing, selectPairing, r.System, r.Account, r.ID)
 	if err == nil && !ok {
 		err = refusal.NotPaired(r)
 	}
-	if err != nil {
-		return pairing.Pairing{}, err
-	}
-	return p, nil
+	return p, err
 }
 
 // lockPairing returns the register's pairing, if it has one, which nobody else changes until the transaction ends.
 func lockPairing(ctx context.Context, t *tx, r pairing.Register) (p pairing.Pairing, ok bool, err error) {
-	ok, err = t.one(ctx, pairingInto(&p), selectPairing+" FOR UPDATE", r.System, r.Account, r.ID)
-	return p, ok, err
+	rows, err := t.Query(ctx, t.store.sql(selectPairing+" FOR UPDATE"), r.System, r.Account, r.ID)
+	if err != nil {
+		return p, false, err
+	}
+	return firstOf(rows, readPairing)
 }
 
 // PutPairing pairs p.Register with p.Terminal.
@@ -59,15 +64,19 @@ func (s *Store) PutPairing(ctx context.Context, p pairing.Pairing, ifVersion int
 
 // pair replaces whatever pairing the register has.
 func pair(ctx context.Context, t *tx, p pairing.Pairing) (stored pairing.Pairing, err error) {
-	_, err = t.one(ctx, pairingInto(&stored), "INSERT INTO @pairings AS old"+
+	rows, err := t.Query(ctx, t.store.sql("INSERT INTO @pairings AS old"+
 		" (system, account, register, provider, serial, register_name, terminal_name, identity, paired_at)"+
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())"+
 		" ON CONFLICT (system, account, register) DO UPDATE SET provider = excluded.provider, serial = excluded.serial,"+
 		" register_name = excluded.register_name, terminal_name = excluded.terminal_name,"+
 		" identity = excluded.identity, version = old.version + 1, paired_at = excluded.paired_at, unpaired_at = NULL"+
-		" RETURNING "+pairingColumns,
+		" RETURNING "+pairingColumns),
 		p.Register.System, p.Register.Account, p.Register.ID,
 		p.Terminal.Provider, p.Terminal.Serial, p.RegisterName, p.TerminalName, p.Identity.Reveal())
+	if err != nil {
+		return stored, err
+	}
+	stored, _, err = firstOf(rows, readPairing)
 	return stored, err
 }
 
@@ -91,10 +100,7 @@ func (s *Store) DeletePairing(ctx context.Context, r pairing.Register, ifVersion
 
 // ListPairings returns up to limit pairings whose registers follow after.
 func (s *Store) ListPairings(ctx context.Context, after pairing.Register, limit int) ([]pairing.Pairing, error) {
-	return list(ctx, s, func(rows pgx.Rows) (p pairing.Pairing, err error) {
-		err = rows.Scan(pairingInto(&p)...)
-		return p, err
-	}, "SELECT "+pairingColumns+" FROM @pairings"+
+	return list(ctx, s, readPairing, "SELECT "+pairingColumns+" FROM @pairings"+
 		" WHERE (system, account, register) > ($1, $2, $3) AND unpaired_at IS NULL"+
 		" ORDER BY system, account, register LIMIT $4",
 		after.System, after.Account, after.ID, int64(max(limit, 0)))

@@ -116,7 +116,11 @@ func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.P
 		return pairing.Payment{}, err
 	}
 	if ok {
-		s.news.tell(p.Terminal, s.alone())
+		if s.alone() {
+			s.news.tell(p.Terminal, true)
+		} else {
+			s.news.mention(p.Terminal)
+		}
 		return p, nil
 	}
 	known, err := s.Payment(ctx, r.ID)
@@ -134,15 +138,11 @@ func (s *Store) AcceptPayment(ctx context.Context, r pairing.Request) (pairing.P
 
 // Payment returns the payment of that ID.
 func (s *Store) Payment(ctx context.Context, id string) (pairing.Payment, error) {
-	all, err := list(ctx, s, readPayment, selectPayment, id)
-	switch {
-	case err != nil:
-		return pairing.Payment{}, err
-	case len(all) == 0:
-		return pairing.Payment{}, refusal.NoPayment(id)
-	default:
-		return all[0], nil
+	p, ok, err := first(ctx, s, readPayment, selectPayment, id)
+	if err == nil && !ok {
+		err = refusal.NoPayment(id)
 	}
+	return p, err
 }
 
 func readPayment(rows pgx.Rows) (pairing.Payment, error) {
@@ -233,18 +233,13 @@ func locked(ctx context.Context, t *tx, id string) (p pairing.Payment, withdrawn
 	if err != nil {
 		return p, false, err
 	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err = rows.Err(); err == nil {
-			err = refusal.NoPayment(id)
-		}
-		return p, false, err
-	}
-	d := decode(rows)
-	p, withdrawn = d.payment(), d.bool()
-	rows.Close()
-	if err = rows.Err(); err == nil {
-		err = d.err
+	p, ok, err := firstOf(rows, func(rows pgx.Rows) (p pairing.Payment, err error) {
+		d := decode(rows)
+		p, withdrawn = d.payment(), d.bool()
+		return p, d.err
+	})
+	if err == nil && !ok {
+		err = refusal.NoPayment(id)
 	}
 	return p, withdrawn, err
 }

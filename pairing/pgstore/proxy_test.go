@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/pgtest"
-	"github.com/tillroute/tillroute/pairing"
 	"github.com/tillroute/tillroute/pairing/pairingtest"
 )
 
@@ -85,23 +83,11 @@ max_client_conn = 500
 	return tillroute.Secret(where.String())
 }
 
-// What goes another way behind a proxy is how statements are prepared and sent: each has to be sent once.
 func TestStoreBehindAProxyThatPoolsTransactions(t *testing.T) {
 	t.Parallel()
 	c := config(t)
 	c.ListenDSN, c.DSN = c.DSN, proxy(t)
-	h := harness(t, c)
-	direct := h.Open
-	h.Open = func(t *testing.T) pairing.Store {
-		t.Helper()
-		for _, group := range []string{"/Model/", "/Rules/"} {
-			if strings.Contains(t.Name(), group) {
-				t.Skip("the other groups have every statement")
-			}
-		}
-		return direct(t)
-	}
-	pairingtest.TestStore(t, h)
+	pairingtest.TestStore(t, harness(t, c))
 }
 
 func TestNodesBehindAProxyHearOfEachOther(t *testing.T) {

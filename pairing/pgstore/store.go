@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"hash/fnv"
+	"io/fs"
 	"strconv"
 	"strings"
 	"sync"
@@ -80,7 +81,9 @@ const lanes = 2
 // A schema in which another program has tables of the same names, and one of a newer version than this package, are errors of
 // kind Invalid, and left as they are. So is a database whose transactions aren't read committed. A database that can't be reached,
 // or doesn't let the user in, is Unavailable.
-func Open(ctx context.Context, c Config) (*Store, error) {
+func Open(ctx context.Context, c Config) (*Store, error) { return open(ctx, c, migrations) }
+
+func open(ctx context.Context, c Config, migrations fs.FS) (*Store, error) {
 	s, err := configure(c)
 	if err != nil {
 		return nil, err
@@ -88,8 +91,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := s.connect(ctx, c); err != nil {
 		return nil, s.opening(ctx, err)
 	}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(s.opening(ctx, err), s.Close())
+	if err := s.migrate(ctx, migrations); err != nil {
+		_ = s.Close() // it never fails
+		return nil, s.opening(ctx, err)
 	}
 	return s, nil
 }
@@ -126,7 +130,7 @@ func configure(c Config) (*Store, error) {
 	}
 	s.group = group{store: s}
 	s.group.queue = batch.New[write](lanes, s.group.commit)
-	s.news.store = s
+	s.news = newNews(s.announce)
 	return s, nil
 }
 
@@ -152,7 +156,8 @@ func (s *Store) connect(ctx context.Context, c Config) error {
 	if c.ListenDSN != "" {
 		listen, err := pgx.ParseConfig(c.ListenDSN.Reveal())
 		if err != nil {
-			return errors.Join(unreadable("ListenDSN"), s.Close())
+			_ = s.Close() // it never fails
+			return unreadable("ListenDSN")
 		}
 		s.listen, s.prepare = listen, nil
 	}
@@ -177,7 +182,7 @@ func (s *Store) opening(ctx context.Context, err error) error {
 }
 
 // Close waits for the writes and reads that are under way and closes the connections, but those of a Pool that was
-// given.
+// given. From a database that says nothing it takes leave for up to 15 s.
 func (s *Store) Close() error {
 	s.open.Lock()
 	first := !s.closed
@@ -237,6 +242,39 @@ func (s *Store) one(caller context.Context, dest []any, query string, args ...an
 		return false, nil
 	}
 	return err == nil, s.failed(caller, err)
+}
+
+// first reads the row that a query returns, and reports whether there was one. It sees every write that has returned.
+func first[T any](
+	caller context.Context, s *Store, read func(pgx.Rows) (T, error), query string, args ...any,
+) (got T, ok bool, err error) {
+	ctx, end, err := s.begin(caller)
+	if err != nil {
+		return got, false, err
+	}
+	defer end()
+	rows, err := s.pool.Query(ctx, s.sql(query), args...)
+	if err != nil {
+		return got, false, s.failed(caller, err)
+	}
+	got, ok, err = firstOf(rows, read)
+	return got, ok, s.failed(caller, err)
+}
+
+// firstOf reads the first of rows, if there is one, and closes them.
+func firstOf[T any](rows pgx.Rows, read func(pgx.Rows) (T, error)) (got T, ok bool, err error) {
+	var none T
+	defer rows.Close()
+	if ok = rows.Next(); ok {
+		if got, err = read(rows); err != nil {
+			return none, false, err
+		}
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return none, false, err
+	}
+	return got, ok, nil
 }
 
 // list reads the rows that a query returns.

@@ -90,6 +90,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Parallel()
 			_, err := pgstore.Open(t.Context(), c.config)
 			text := requireError(t, err, c.kind, tillroute.Failed)
+			require.IsType(t, &tillroute.Error{}, err, "an error that joins several is not trusted") //nolint:testifylint // it is one, and doesn't only wrap one.
 			require.Contains(t, text, c.text)
 			require.NotContains(t, fmt.Sprintf("%s %+v", text, err), "s3cret")
 		})
