@@ -26,6 +26,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/operation"
+	"github.com/tillroute/tillroute/internal/wire"
 )
 
 // Repeat says when an operation may be sent again.
@@ -255,10 +256,10 @@ func optionsOf(opts []tillroute.CallOption) tillroute.Call {
 	return options
 }
 
-// decode is json.Unmarshal. What reads itself isn't searched for its end first, since it is all that there is.
+// decode is json.Unmarshal, but looks at what reads itself once.
 func decode(body []byte, out any) error {
-	if u, ok := out.(json.Unmarshaler); ok && json.Valid(body) {
-		return u.UnmarshalJSON(bytes.TrimSpace(body))
+	if _, ok := out.(json.Unmarshaler); ok && json.Valid(body) {
+		return wire.Unmarshal(bytes.TrimSpace(body), out)
 	}
 	return json.Unmarshal(body, out)
 }
