@@ -1,6 +1,7 @@
 package smartconnect
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -62,21 +63,23 @@ type envelope struct {
 	// data is nil if there is none.
 	data fields
 	body []byte
+	// problem says why the answer can't be understood. It shows nothing of it.
+	problem error
 }
 
-// parseEnvelope reads an answer. Its errors show nothing of it.
-func parseEnvelope(body []byte) (envelope, error) {
-	root, err := wire.Object(body)
-	if err != nil {
-		return envelope{}, err
+// UnmarshalJSON reads an answer. What can't be understood is a problem and no error: what it means is for the caller to say.
+func (e *envelope) UnmarshalJSON(body []byte) error {
+	e.body = bytes.Clone(body)
+	if e.fields, e.problem = wire.ObjectWithin(e.body); e.problem != nil {
+		return nil
 	}
-	e := envelope{fields: root, body: body}
-	if raw := root["data"]; len(raw) > 0 && raw[0] == '{' {
-		if e.data, err = wire.Object(raw); err != nil {
-			return envelope{}, fmt.Errorf("data: %w", err)
+	if raw := e.fields["data"]; len(raw) > 0 && raw[0] == '{' {
+		var err error
+		if e.data, err = wire.ObjectWithin(raw); err != nil {
+			e.problem = fmt.Errorf("data: %w", err)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 func (e envelope) deviceID() string {

@@ -85,7 +85,7 @@ type pageAnswer[T any] struct {
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (a *pageAnswer[T]) UnmarshalJSON(data []byte) error {
-	if err := wire.CheckObject[pageAnswer[T]](data); err != nil {
+	if err := wire.CheckObject[pageAnswer[T]](data, ""); err != nil {
 		return err
 	}
 	var wrong error // with the version: the items come first.
@@ -98,7 +98,7 @@ func (a *pageAnswer[T]) UnmarshalJSON(data []byte) error {
 			}
 			a.there = true
 		case m.Is("version"):
-			if err := wire.CheckObject[map[string]wire.Int](m.Value); err != nil {
+			if err := wire.CheckObject[map[string]wire.Int](m.Value, "version"); err != nil {
 				wrong = err
 			}
 			for v := wire.Members(m.Value); v.Next(); {
@@ -113,7 +113,7 @@ func (a *pageAnswer[T]) UnmarshalJSON(data []byte) error {
 
 // items reads a list. Null is none.
 func items[T any](data []byte) ([]T, error) {
-	if err := wire.CheckList[[]T](data); err != nil || string(data) == "null" {
+	if err := wire.CheckList[[]T](data, "data"); err != nil || string(data) == "null" {
 		return nil, err
 	}
 	list := []T{}

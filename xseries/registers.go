@@ -101,7 +101,7 @@ var errNoID = errors.New("an item has no id")
 
 // UnmarshalJSON reads a register as the API sends it.
 func (r *Register) UnmarshalJSON(data []byte) error {
-	if err := wire.CheckObject[Register](data); err != nil {
+	if err := wire.CheckObject[Register](data, ""); err != nil {
 		return err
 	}
 	var read Register

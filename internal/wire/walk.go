@@ -116,13 +116,14 @@ func Unmarshal(data []byte, out any) error {
 	return json.Unmarshal(data, out)
 }
 
-// CheckObject returns the error of encoding/json for JSON that is no object, where a T is read. Null is none, and no error.
-func CheckObject[T any](data []byte) error { return check[T](data, '{') }
+// CheckObject returns the error of encoding/json for JSON that is no object, where a T is read, or nil. Null is none, and no error.
+// The field is where it stands, or empty.
+func CheckObject[T any](data []byte, field string) error { return check[T](data, '{', field) }
 
 // CheckList is [CheckObject] for a list.
-func CheckList[T any](data []byte) error { return check[T](data, '[') }
+func CheckList[T any](data []byte, field string) error { return check[T](data, '[', field) }
 
-func check[T any](data []byte, open byte) error {
+func check[T any](data []byte, open byte, field string) error {
 	i := skipSpace(data, 0)
 	if i < len(data) && (data[i] == open || data[i] == 'n') {
 		return nil
@@ -140,5 +141,5 @@ func check[T any](data []byte, open byte) error {
 	case data[i] == 't' || data[i] == 'f':
 		kind = "bool"
 	}
-	return &json.UnmarshalTypeError{Value: kind, Type: reflect.TypeFor[T](), Offset: int64(len(data))}
+	return &json.UnmarshalTypeError{Value: kind, Type: reflect.TypeFor[T](), Offset: int64(len(data)), Field: field}
 }

@@ -32,11 +32,17 @@ type Int int64
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (i *Int) UnmarshalJSON(data []byte) error {
 	*i = 0
-	if n, err := strconv.ParseInt(string(data), 10, 64); err == nil {
-		*i = Int(n)
-		return nil
+	// What most of them are needs no text of its own.
+	if len(data) > 0 && (data[0] == '-' || '0' <= data[0] && data[0] <= '9') {
+		if n, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+			*i = Int(n)
+			return nil
+		}
 	}
 	text := strings.TrimSpace(Scalar(data))
+	if text == "" {
+		return nil
+	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		*i = Int(n)
 	} else if d, ok := ParseDecimal(text); ok && d.IsInteger() && d.BigInt().IsInt64() {
