@@ -78,8 +78,8 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.WithContext(ctx)
 	if s.body != nil && r.Response == nil { // A redirect is followed without a body.
-		r.Body, r.ContentLength = reader(s.body), int64(len(s.body))
-		r.GetBody = func() (readCloser, error) { return reader(s.body), nil }
+		r.Body, _ = s.newBody()
+		r.GetBody, r.ContentLength = s.newBody, int64(len(s.body))
 	}
 	if t.client.config.Authorize != nil && !s.anonymous {
 		// The header of an attempt that was given up may still be read.
@@ -194,8 +194,6 @@ type whole struct {
 }
 
 func (*whole) Close() error { return nil }
-
-func reader(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
 
 // readWhole replaces the response's body by its bytes.
 func (c *Client) readWhole(response *http.Response) error {

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -266,9 +267,11 @@ func decode(body []byte, out any) error {
 
 // call is the state of one call. Its attempts run one after the other.
 type call struct {
-	system    string
-	op        *Operation
-	body      []byte
+	system string
+	op     *Operation
+	body   []byte
+	// newBody returns another reader of body.
+	newBody   func() (readCloser, error)
 	secrets   []string
 	anonymous bool
 	noReplay  bool
@@ -321,7 +324,9 @@ func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http
 		return nil, errors.New("the URL of the request is not valid")
 	}
 	if s.body != nil {
-		request.Body, request.GetBody = reader(s.body), func() (readCloser, error) { return reader(s.body), nil }
+		s.newBody = func() (readCloser, error) { return io.NopCloser(bytes.NewReader(s.body)), nil }
+		request.GetBody = s.newBody
+		request.Body, _ = s.newBody()
 		request.ContentLength = int64(len(s.body))
 	}
 	if err := checkHeader(header); err != nil {
