@@ -241,7 +241,7 @@ func (c *Client) readLimited(response *http.Response) ([]byte, error) {
 	// One byte more than there should be has room, so that the end is seen without growing.
 	size := min(max(response.ContentLength, bytes.MinRead), limit) + 1
 	body, err := make([]byte, 0, size), error(nil)
-	for err == nil && int64(len(body)) < limit {
+	for err == nil && int64(len(body)) <= limit {
 		var n int
 		body = slices.Grow(body, 1)
 		n, err = response.Body.Read(body[len(body):cap(body)])
@@ -252,7 +252,7 @@ func (c *Client) readLimited(response *http.Response) ([]byte, error) {
 		return body[:limit], nil
 	case n > limit:
 		return nil, errTooLarge
-	case err == io.ErrUnexpectedEOF: //nolint:errorlint // It is what a reader says at its end.
+	case err == io.EOF: //nolint:errorlint // It is what a reader says at its end.
 		return body, nil
 	case keepHead:
 		// The status says more than the rest of the body would.
