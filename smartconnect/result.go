@@ -70,13 +70,17 @@ type envelope struct {
 // UnmarshalJSON reads an answer. What can't be understood is a problem and no error: what it means is for the caller to say.
 func (e *envelope) UnmarshalJSON(body []byte) error {
 	e.body = bytes.Clone(body)
-	if e.fields, e.problem = wire.ObjectWithin(e.body); e.problem != nil {
-		return nil
+	e.problem = e.parse()
+	return nil
+}
+
+func (e *envelope) parse() (err error) {
+	if e.fields, err = wire.ObjectWithin(e.body); err != nil {
+		return err
 	}
 	if raw := e.fields["data"]; len(raw) > 0 && raw[0] == '{' {
-		var err error
 		if e.data, err = wire.ObjectWithin(raw); err != nil {
-			e.problem = fmt.Errorf("data: %w", err)
+			return fmt.Errorf("data: %w", err)
 		}
 	}
 	return nil

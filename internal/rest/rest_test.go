@@ -465,7 +465,7 @@ func TestMaxBodyIsKeptToTheByte(t *testing.T) {
 					config.HTTP.MaxBody = limit
 					config.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
 						text := `"` + strings.Repeat("x", length-2) + `"`
-						r := &http.Response{StatusCode: 200, Body: io.NopCloser(piece(strings.NewReader(text))), ContentLength: -1}
+						r := &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(piece(strings.NewReader(text))), ContentLength: -1}
 						if told {
 							r.ContentLength = int64(length)
 						}
