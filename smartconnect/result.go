@@ -57,7 +57,7 @@ type fields map[string]json.RawMessage
 func (f fields) text(name string) string { return wire.Scalar(f[name]) }
 
 // envelope is what every answer about a transaction comes in.
-type envelope struct {
+type envelope struct { //nolint:recvcheck // UnmarshalJSON alone changes it.
 	fields
 
 	// data is nil if there is none.
