@@ -105,16 +105,30 @@ func all[T any](ctx context.Context, c *core, op operation, key string, query ur
 // get makes a call whose answer is one item.
 func get[T any](ctx context.Context, c *core, op operation, r rest.Request, opts []tillroute.CallOption) (T, error) {
 	d := op.declare()
-	var answer *T
+	var answer whole[T]
 	if err := c.do(ctx, op, r, &answer, opts); err != nil {
 		var none T
 		return none, err
 	}
-	if answer == nil {
+	if answer.null {
 		var none T
 		return none, notUnderstood(d, "the answer is null")
 	}
-	return *answer, nil
+	return answer.value, nil
+}
+
+// whole is an answer that is one value, or null.
+type whole[T any] struct {
+	null  bool
+	value T
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (w *whole[T]) UnmarshalJSON(data []byte) error {
+	if w.null = string(data) == "null"; w.null {
+		return nil
+	}
+	return wire.Unmarshal(data, &w.value)
 }
 
 func notUnderstood(d rest.Operation, message string) error {

@@ -71,86 +71,110 @@ type Beneficiary struct {
 
 // UnmarshalJSON reads a payment as the API sends it.
 func (p *Payment) UnmarshalJSON(data []byte) error {
-	var w struct {
-		ID             wire.Int        `json:"id"`
-		TransactionKey wire.Text       `json:"transaction_key"`
-		Status         wire.Text       `json:"status"`
-		Description    wire.Text       `json:"description"`
-		Price          json.RawMessage `json:"price"`
-		PriceDecimal   json.RawMessage `json:"price_decimal"`
-		Currency       wire.Text       `json:"currency"`
-		Items          list[Item]      `json:"items"`
-		Beneficiary    json.RawMessage `json:"beneficiary"`
-		Wallet         json.RawMessage `json:"wallet"`
-		Cancelable     wire.Bool       `json:"cancelable"`
-		CreatedAt      unixTime        `json:"created_at"`
-		ConfirmedAt    unixTime        `json:"confirmed_at"`
-		Freeze         object[span]    `json:"freeze"`
-		Parameters     json.RawMessage `json:"parameters"`
-		Password       object[struct {
-			Status wire.Text `json:"status"`
-		}] `json:"password"`
-	}
 	if number := wire.Scalar(data); number != "" && strings.Trim(number, "0123456789") == "" {
 		// Only named.
-		var id wire.Int
-		_ = id.UnmarshalJSON(data)
-		*p = Payment{ID: int64(id)}
+		*p = Payment{ID: idOf(data)}
 		return nil
 	}
-	if err := json.Unmarshal(data, &w); err != nil {
+	if err := wire.CheckObject[Payment](data, ""); err != nil {
 		return err
 	}
-	*p = Payment{
-		ID: int64(w.ID), TransactionKey: string(w.TransactionKey), Status: Status(w.Status), Description: string(w.Description),
-		Price: amount(w.Price, w.PriceDecimal), Currency: string(w.Currency), Items: w.Items, WalletID: idOf(w.Wallet),
-		Cancelable: bool(w.Cancelable), CreatedAt: w.CreatedAt.time(), ConfirmedAt: w.ConfirmedAt.time(), Parameters: raw(w.Parameters),
+	var read Payment
+	var cents, text []byte
+	for m := wire.Members(data); m.Next(); {
+		switch {
+		case m.Is("id"):
+			read.ID = m.Int()
+		case m.Is("transaction_key"):
+			read.TransactionKey = m.Text()
+		case m.Is("status"):
+			read.Status = Status(m.Text())
+		case m.Is("description"):
+			read.Description = m.Text()
+		case m.Is("price"):
+			cents = m.Value
+		case m.Is("price_decimal"):
+			text = m.Value
+		case m.Is("currency"):
+			read.Currency = m.Text()
+		case m.Is("items"):
+			read.Items = readList[Item](m.Value)
+		case m.Is("beneficiary"):
+			read.Beneficiary = readBeneficiary(m.Value)
+		case m.Is("wallet"):
+			read.WalletID = idOf(m.Value)
+		case m.Is("cancelable"):
+			read.Cancelable = m.Bool()
+		case m.Is("created_at"):
+			read.CreatedAt = unixTime(m.Int()).time()
+		case m.Is("confirmed_at"):
+			read.ConfirmedAt = unixTime(m.Int()).time()
+		case m.Is("freeze"):
+			read.FrozenFor, _ = readSpan(m.Value)
+		case m.Is("parameters"):
+			read.Parameters = raw(m.Raw())
+		case m.Is("password"):
+			read.PasswordStatus = readStatus(m.Value)
+		}
 	}
-	p.Beneficiary = readBeneficiary(w.Beneficiary)
-	if w.Freeze.value != nil {
-		p.FrozenFor = w.Freeze.value.duration()
-	}
-	if w.Password.value != nil {
-		p.PasswordStatus = string(w.Password.value.Status)
-	}
+	read.Price = amount(cents, text)
+	*p = read
 	return nil
 }
 
-// span is how long something lasts.
-type span struct {
-	For   wire.Int `json:"for"`
-	Until unixTime `json:"until"`
+// readSpan reads how long something lasts, and until when.
+func readSpan(data []byte) (lasts time.Duration, until time.Time) {
+	for m := wire.Members(data); m.Next(); {
+		switch {
+		case m.Is("for"):
+			lasts = 0
+			if seconds := m.Int(); seconds > 0 && seconds <= 1<<32 {
+				lasts = time.Duration(seconds) * time.Second
+			}
+		case m.Is("until"):
+			until = unixTime(m.Int()).time()
+		}
+	}
+	return lasts, until
 }
 
-func (s span) duration() time.Duration {
-	if s.For <= 0 || s.For > 1<<32 {
-		return 0
+// readStatus reads the status of an object.
+func readStatus(data []byte) (status string) {
+	for m := wire.Members(data); m.Next(); {
+		if m.Is("status") {
+			status = m.Text()
+		}
 	}
-	return time.Duration(s.For) * time.Second
+	return status
 }
 
 // idOf reads a number, or the id of an object.
-func idOf(data json.RawMessage) int64 {
-	var id wire.Int
-	if _ = id.UnmarshalJSON(data); id != 0 {
-		return int64(id)
+func idOf(data []byte) (id int64) {
+	if _ = (*wire.Int)(&id).UnmarshalJSON(data); id != 0 {
+		return id
 	}
-	var w struct {
-		ID wire.Int `json:"id"`
+	for m := wire.Members(data); m.Next(); {
+		if m.Is("id") {
+			id = m.Int()
+		}
 	}
-	_ = json.Unmarshal(data, &w) // It may be anything.
-	return int64(w.ID)
+	return id
 }
 
 // readBeneficiary reads the ID of one, or an object.
-func readBeneficiary(data json.RawMessage) Beneficiary {
-	var w struct {
-		Email   wire.Text `json:"email"`
-		Phone   wire.Text `json:"phone"`
-		Barcode wire.Text `json:"barcode"`
+func readBeneficiary(data []byte) Beneficiary {
+	b := Beneficiary{ID: idOf(data)}
+	for m := wire.Members(data); m.Next(); {
+		switch {
+		case m.Is("email"):
+			b.Email = m.Text()
+		case m.Is("phone"):
+			b.Phone = m.Text()
+		case m.Is("barcode"):
+			b.Barcode = m.Text()
+		}
 	}
-	_ = json.Unmarshal(data, &w) // It may be anything.
-	return Beneficiary{ID: idOf(data), Email: string(w.Email), Phone: string(w.Phone), Barcode: string(w.Barcode)}
+	return b
 }
 
 // UnmarshalJSON reads an item as the API sends it.

@@ -1,6 +1,7 @@
 package paysera
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"iter"
@@ -93,40 +94,50 @@ func (t Transaction) Total() (total decimal.Decimal, currency string, ok bool) {
 
 // UnmarshalJSON reads a transaction as the API sends it.
 func (t *Transaction) UnmarshalJSON(data []byte) error {
-	var w struct {
-		Key         wire.Text       `json:"transaction_key"`
-		ID          wire.Int        `json:"id"`
-		Status      wire.Text       `json:"status"`
-		Type        wire.Text       `json:"type"`
-		Payments    list[Payment]   `json:"payments"`
-		Wallet      json.RawMessage `json:"wallet"`
-		ProjectID   wire.Int        `json:"project_id"`
-		LocationID  wire.Int        `json:"location_id"`
-		ManagerID   wire.Int        `json:"manager_id"`
-		CreatedAt   unixTime        `json:"created_at"`
-		ConfirmedAt unixTime        `json:"confirmed_at"`
-		Reserve     object[span]    `json:"reserve"`
-		AutoConfirm wire.Bool       `json:"auto_confirm"`
-		Redirect    wire.Text       `json:"redirect_uri"`
-		Callback    wire.Text       `json:"callback_uri"`
-		Correlation wire.Text       `json:"correlation_key"`
-	}
-	if err := json.Unmarshal(data, &w); err != nil {
+	if err := wire.CheckObject[Transaction](data, ""); err != nil {
 		return err
 	}
-	*t = Transaction{
-		Key: string(w.Key), ID: int64(w.ID), Status: Status(w.Status), Type: string(w.Type), Payments: w.Payments, WalletID: idOf(w.Wallet),
-		ProjectID: int64(w.ProjectID), LocationID: int64(w.LocationID), ManagerID: int64(w.ManagerID),
-		CreatedAt: w.CreatedAt.time(), ConfirmedAt: w.ConfirmedAt.time(), AutoConfirm: bool(w.AutoConfirm),
-		RedirectURL: string(w.Redirect), CallbackURL: string(w.Callback), CorrelationID: string(w.Correlation),
-		Raw: append(json.RawMessage(nil), data...),
+	read := Transaction{Raw: bytes.Clone(data)}
+	for m := wire.Members(data); m.Next(); {
+		switch {
+		case m.Is("transaction_key"):
+			read.Key = m.Text()
+		case m.Is("id"):
+			read.ID = m.Int()
+		case m.Is("status"):
+			read.Status = Status(m.Text())
+		case m.Is("type"):
+			read.Type = m.Text()
+		case m.Is("payments"):
+			read.Payments = readList[Payment](m.Value)
+		case m.Is("wallet"):
+			read.WalletID = idOf(m.Value)
+		case m.Is("project_id"):
+			read.ProjectID = m.Int()
+		case m.Is("location_id"):
+			read.LocationID = m.Int()
+		case m.Is("manager_id"):
+			read.ManagerID = m.Int()
+		case m.Is("created_at"):
+			read.CreatedAt = unixTime(m.Int()).time()
+		case m.Is("confirmed_at"):
+			read.ConfirmedAt = unixTime(m.Int()).time()
+		case m.Is("reserve"):
+			read.ReservedFor, read.ReservedUntil = readSpan(m.Value)
+		case m.Is("auto_confirm"):
+			read.AutoConfirm = m.Bool()
+		case m.Is("redirect_uri"):
+			read.RedirectURL = m.Text()
+		case m.Is("callback_uri"):
+			read.CallbackURL = m.Text()
+		case m.Is("correlation_key"):
+			read.CorrelationID = m.Text()
+		}
 	}
-	if t.CallbackURL == "false" {
-		t.CallbackURL = ""
+	if read.CallbackURL == "false" {
+		read.CallbackURL = ""
 	}
-	if w.Reserve.value != nil {
-		t.ReservedFor, t.ReservedUntil = w.Reserve.value.duration(), w.Reserve.value.Until.time()
-	}
+	*t = read
 	return nil
 }
 

@@ -32,20 +32,19 @@ func (t unixTime) time() time.Time {
 type list[T any] []T
 
 func (l *list[T]) UnmarshalJSON(data []byte) error {
-	*l = nil
-	var items []json.RawMessage
-	if json.Unmarshal(data, &items) != nil {
-		return nil //nolint:nilerr // what isn't a list is an empty one.
-	}
-	for _, item := range items {
-		var value T
-		if json.Unmarshal(item, &value) != nil {
-			var none T
-			value = none
-		}
-		*l = append(*l, value)
-	}
+	*l = readList[T](data)
 	return nil
+}
+
+func readList[T any](data []byte) (list []T) {
+	for e := wire.Elements(data); e.Next(); {
+		var none T
+		list = append(list, none)
+		if last := &list[len(list)-1]; wire.Unmarshal(e.Value, last) != nil {
+			*last = none
+		}
+	}
+	return list
 }
 
 // object is a JSON object. What isn't one is zero.

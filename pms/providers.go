@@ -180,27 +180,36 @@ var errNoID = errors.New("an item has no id")
 
 // UnmarshalJSON reads a provider as the API sends it.
 func (p *Provider) UnmarshalJSON(data []byte) error {
-	var w struct {
-		ID                 wire.Int    `json:"id"`
-		BusinessLocationID wire.Int    `json:"businessLocationId"`
-		Name               wire.Text   `json:"name"`
-		Endpoint           wire.Text   `json:"endpoint"`
-		APIKey             wire.Text   `json:"apiKey"`
-		Features           []wire.Text `json:"features"`
-	}
-	if err := json.Unmarshal(data, &w); err != nil {
+	if err := wire.CheckObject[Provider](data, ""); err != nil {
 		return err
 	}
-	if w.ID == 0 {
+	var read Provider
+	for m := wire.Members(data); m.Next(); {
+		switch {
+		case m.Is("id"):
+			read.ID = m.Int()
+		case m.Is("businessLocationId"):
+			read.BusinessLocationID = m.Int()
+		case m.Is("name"):
+			read.Name = m.Text()
+		case m.Is("endpoint"):
+			read.Endpoint = m.Text()
+		case m.Is("apiKey"):
+			read.APIKey = tillroute.Secret(m.Text())
+		case m.Is("features"):
+			if err := wire.CheckList[[]Feature](m.Value, "features"); err != nil {
+				return err
+			}
+			read.Features = nil
+			for f := wire.Elements(m.Value); f.Next(); {
+				read.Features = append(read.Features, Feature(f.Text()))
+			}
+		}
+	}
+	if read.ID == 0 {
 		return errNoID
 	}
-	*p = Provider{
-		ID: int64(w.ID), BusinessLocationID: int64(w.BusinessLocationID), Name: string(w.Name), Endpoint: string(w.Endpoint),
-		APIKey: tillroute.Secret(w.APIKey),
-	}
-	for _, f := range w.Features {
-		p.Features = append(p.Features, Feature(f))
-	}
+	*p = read
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/clienttest"
+	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/pms"
 )
 
@@ -250,4 +251,48 @@ func TestClientsOfAProcessShareNoTokens(t *testing.T) {
 	}
 	callers.Wait()
 	require.Zero(t, mixed.Load(), "requests with the token of another client")
+}
+
+// plainProvider reads a provider as encoding/json does.
+func plainProvider(data []byte, p *pms.Provider) error {
+	var w struct {
+		ID                 wire.Int    `json:"id"`
+		BusinessLocationID wire.Int    `json:"businessLocationId"`
+		Name               wire.Text   `json:"name"`
+		Endpoint           wire.Text   `json:"endpoint"`
+		APIKey             wire.Text   `json:"apiKey"`
+		Features           []wire.Text `json:"features"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	if w.ID == 0 {
+		return errors.New("no id")
+	}
+	*p = pms.Provider{
+		ID: int64(w.ID), BusinessLocationID: int64(w.BusinessLocationID), Name: string(w.Name), Endpoint: string(w.Endpoint),
+		APIKey: tillroute.Secret(w.APIKey),
+	}
+	for _, f := range w.Features {
+		p.Features = append(p.Features, pms.Feature(f))
+	}
+	return nil
+}
+
+// FuzzProvider compares how a provider is read with what encoding/json makes of it.
+func FuzzProvider(f *testing.F) {
+	for _, text := range []string{
+		fixture(f, "pms_provider_200.json"), `{"ID":"7","businesslocationid":1.0,"name":null,"endpoint":5,"apiKey":true,"features":["a",null,["b"],1]}`,
+		`{"id":1,"features":["a","b"],"features":["c"]}`, `{"id":1,"features":["a"],"features":null}`, `{"id":1,"features":"a"}`, `{"id":1,"features":{}}`,
+		`{"features":5}`, `{"id":0}`, `{"id":1,"features":[]}`, `null`, `[]`, `5`, `{"id":1`, `{"id":1,"a\u0070iKey":"x"}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got, want pms.Provider
+		err := json.Unmarshal(text, &got)
+		wantErr := plainProvider(text, &want)
+		require.Equal(t, wantErr == nil, err == nil, "%v, %v", wantErr, err)
+		require.Equal(t, want, got)
+	})
 }

@@ -2,7 +2,6 @@ package smartconnect
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -83,10 +82,10 @@ func (c *Client) checkHandle(operation string, t Transaction) error {
 // poll asks once. The polling URL must have been checked.
 func (c *Client) poll(ctx context.Context, t Transaction, opts []tillroute.CallOption) (envelope, error) {
 	const operation = "Poll"
-	var body json.RawMessage
+	var answer envelope
 	err := c.c.poll.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodGet, Repeat: rest.Read},
 		// Without NoReplay a broken connection would be polled again at once, faster than the server allows.
-		rest.Request{URL: t.PollingURL.Reveal(), Secrets: secretsOf(t.PollingURL), NoReplay: true}, &body, opts...)
+		rest.Request{URL: t.PollingURL.Reveal(), Secrets: secretsOf(t.PollingURL), NoReplay: true}, &answer, opts...)
 	if err != nil {
 		if e, ok := errors.AsType[*tillroute.Error](err); ok {
 			// The poll did nothing, but the transaction may have.
@@ -94,8 +93,7 @@ func (c *Client) poll(ctx context.Context, t Transaction, opts []tillroute.CallO
 		}
 		return envelope{}, err
 	}
-	answer, err := parseEnvelope(body)
-	if err != nil {
+	if err := answer.problem; err != nil {
 		return envelope{}, unknown(operation, "the answer can't be understood: "+err.Error())
 	}
 	if id := answer.text("transactionId"); id != "" && t.ID != "" && !strings.EqualFold(id, t.ID) {

@@ -1,6 +1,7 @@
 package smartconnect
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -57,27 +58,33 @@ type fields map[string]json.RawMessage
 func (f fields) text(name string) string { return wire.Scalar(f[name]) }
 
 // envelope is what every answer about a transaction comes in.
-type envelope struct {
+type envelope struct { //nolint:recvcheck // UnmarshalJSON alone changes it.
 	fields
 
 	// data is nil if there is none.
 	data fields
 	body []byte
+	// problem says why the answer can't be understood. It shows nothing of it.
+	problem error
 }
 
-// parseEnvelope reads an answer. Its errors show nothing of it.
-func parseEnvelope(body []byte) (envelope, error) {
-	root, err := wire.Object(body)
-	if err != nil {
-		return envelope{}, err
+// UnmarshalJSON reads an answer. What can't be understood is a problem and no error: what it means is for the caller to say.
+func (e *envelope) UnmarshalJSON(body []byte) error {
+	e.body = bytes.Clone(body)
+	e.problem = e.parse()
+	return nil
+}
+
+func (e *envelope) parse() (err error) {
+	if e.fields, err = wire.ObjectWithin(e.body); err != nil {
+		return err
 	}
-	e := envelope{fields: root, body: body}
-	if raw := root["data"]; len(raw) > 0 && raw[0] == '{' {
-		if e.data, err = wire.Object(raw); err != nil {
-			return envelope{}, fmt.Errorf("data: %w", err)
+	if raw := e.fields["data"]; len(raw) > 0 && raw[0] == '{' {
+		if e.data, err = wire.ObjectWithin(raw); err != nil {
+			return fmt.Errorf("data: %w", err)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 func (e envelope) deviceID() string {

@@ -2,12 +2,10 @@ package smartconnect
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -263,7 +261,7 @@ func (r Register) start(ctx context.Context, operation string, kind Type, fields
 	form := maps.Clone(request.Form)
 	for name, values := range fields {
 		// However it is spelled: whether the server minds is not known.
-		if !slices.ContainsFunc(fixedFields(request.Form), func(fixed string) bool { return strings.EqualFold(fixed, name) }) {
+		if !fixed(request.Form, name) {
 			form[name] = values
 		}
 	}
@@ -273,13 +271,12 @@ func (r Register) start(ctx context.Context, operation string, kind Type, fields
 	request.Form = form
 
 	c := r.client.c
-	var body json.RawMessage
-	err = c.send.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodPost, Path: "/Transaction"}, request, &body, opts...)
+	var answer envelope
+	err = c.send.Do(ctx, &rest.Operation{Name: operation, Method: http.MethodPost, Path: "/Transaction"}, request, &answer, opts...)
 	if err != nil {
 		return Transaction{}, kind.judge(err)
 	}
-	answer, err := parseEnvelope(body)
-	if err != nil {
+	if err := answer.problem; err != nil {
 		return Transaction{}, kind.judge(unknown(operation, "the answer can't be understood ("+err.Error()+"): look at the terminal"))
 	}
 	t := Transaction{
@@ -294,10 +291,15 @@ func (r Register) start(ctx context.Context, operation string, kind Type, fields
 	return t, nil
 }
 
-// fixedFields lists the fields that are not the caller's to set: those of the register's form, and the two that every
+// fixed reports whether a field is not the caller's to set: one of the register's form, or one of the two that every
 // transaction has.
-func fixedFields(register url.Values) []string {
-	return append(slices.Collect(maps.Keys(register)), "TransactionMode", "TransactionType")
+func fixed(register url.Values, name string) bool {
+	for own := range register {
+		if strings.EqualFold(own, name) {
+			return true
+		}
+	}
+	return strings.EqualFold(name, "TransactionMode") || strings.EqualFold(name, "TransactionType")
 }
 
 // vendorDomain is where polling URLs may lead when BaseURL is there too, whatever the host.

@@ -2,7 +2,6 @@ package xseries
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
 	"net/url"
 	"strconv"
@@ -62,23 +61,70 @@ func list[T any](ctx context.Context, c *core, op operation, o ListOptions, opts
 	if o.Deleted && op == salesList {
 		return Page[T]{}, tillroute.Invalid(System, name, "the API has no Deleted for sales")
 	}
-	var answer struct {
-		Data    present[[]T] `json:"data"`
-		Version struct {
-			Max wire.Int `json:"max"`
-		} `json:"version"`
-	}
+	var answer pageAnswer[T]
 	if err := c.do(ctx, op, rest.Request{Query: query}, &answer, opts); err != nil {
 		return Page[T]{}, err
 	}
-	if !answer.Data.there {
+	if !answer.there {
 		return Page[T]{}, noData(op)
 	}
-	page := Page[T]{Items: answer.Data.value, Next: int64(answer.Version.Max)}
+	page := Page[T]{Items: answer.items, Next: answer.last}
 	if len(page.Items) == 0 {
 		page.Next = o.After
 	}
 	return page, nil
+}
+
+// pageAnswer is a page as the API sends it. It knows whether the items were there: without that, an answer of another kind would
+// pass for an empty page.
+type pageAnswer[T any] struct {
+	there bool
+	items []T
+	last  int64
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (a *pageAnswer[T]) UnmarshalJSON(data []byte) error {
+	if err := wire.CheckObject[pageAnswer[T]](data, ""); err != nil {
+		return err
+	}
+	var wrong error // with the version: the items come first.
+	for m := wire.Members(data); m.Next(); {
+		switch {
+		case m.Is("data"):
+			var err error
+			if a.items, err = items[T](m.Value); err != nil {
+				return err
+			}
+			a.there = true
+		case m.Is("version"):
+			if err := wire.CheckObject[map[string]wire.Int](m.Value, "version"); err != nil {
+				wrong = err
+			}
+			for v := wire.Members(m.Value); v.Next(); {
+				if v.Is("max") {
+					a.last = v.Int()
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+// items reads a list. Null is none.
+func items[T any](data []byte) ([]T, error) {
+	if err := wire.CheckList[[]T](data, "data"); err != nil || string(data) == "null" {
+		return nil, err
+	}
+	list := []T{}
+	for e := wire.Elements(data); e.Next(); {
+		var item T
+		list = append(list, item)
+		if err := wire.Unmarshal(e.Value, &list[len(list)-1]); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // pages walks all pages but the empty one at the end. It asks for nothing before it is ranged over, and starts anew each
@@ -151,8 +197,7 @@ func one[T any](ctx context.Context, c *core, op operation, r rest.Request, opts
 	return answer.Data.value, nil
 }
 
-// present is a value that knows whether it was there. Without that, an answer of another kind would pass for an empty
-// one.
+// present is a value that knows whether it was there.
 type present[T any] struct {
 	there, null bool
 	value       T
@@ -161,7 +206,7 @@ type present[T any] struct {
 // UnmarshalJSON implements [json.Unmarshaler].
 func (p *present[T]) UnmarshalJSON(data []byte) error {
 	p.there, p.null = true, string(data) == "null"
-	return json.Unmarshal(data, &p.value)
+	return wire.Unmarshal(data, &p.value)
 }
 
 func noData(op operation) error {

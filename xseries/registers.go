@@ -102,61 +102,63 @@ var errNoID = errors.New("an item has no id")
 
 // UnmarshalJSON reads a register as the API sends it.
 func (r *Register) UnmarshalJSON(data []byte) error {
-	var w struct {
-		ID                       wire.Text       `json:"id"`
-		Name                     wire.Text       `json:"name"`
-		OutletID                 wire.Text       `json:"outlet_id"`
-		IsOpen                   wire.Bool       `json:"is_open"`
-		OpenTime                 wire.Time       `json:"register_open_time"`
-		CloseTime                wire.Time       `json:"register_close_time"`
-		OpenSequenceID           wire.Text       `json:"register_open_sequence_id"`
-		DeletedAt                wire.Time       `json:"deleted_at"`
-		Version                  wire.Int        `json:"version"`
-		InvoicePrefix            wire.Text       `json:"invoice_prefix"`
-		InvoiceSuffix            wire.Text       `json:"invoice_suffix"`
-		InvoiceSequence          wire.Int        `json:"invoice_sequence"`
-		AskForNoteOnSave         wire.Int        `json:"ask_for_note_on_save"`
-		AskForUserOnSale         wire.Bool       `json:"ask_for_user_on_sale"`
-		PrintNoteOnReceipt       wire.Bool       `json:"print_note_on_receipt"`
-		ShowDiscountsOnReceipts  wire.Bool       `json:"show_discounts_on_receipts"`
-		PrintReceipt             wire.Bool       `json:"print_receipt"`
-		EmailReceipt             wire.Bool       `json:"email_receipt"`
-		IsQuickKeysEnabled       wire.Bool       `json:"is_quick_keys_enabled"`
-		ReceiptTemplateID        wire.Text       `json:"receipt_template_id"`
-		ButtonLayoutID           wire.Text       `json:"button_layout_id"`
-		CashManagedPaymentTypeID wire.Text       `json:"cash_managed_payment_type_id"`
-		Attributes               json.RawMessage `json:"attributes"`
-	}
-	if err := json.Unmarshal(data, &w); err != nil {
+	if err := wire.CheckObject[Register](data, ""); err != nil {
 		return err
 	}
-	if w.ID == "" {
+	var read Register
+	for m := wire.Members(data); m.Next(); {
+		switch {
+		case m.Is("id"):
+			read.ID = m.Text()
+		case m.Is("name"):
+			read.Name = m.Text()
+		case m.Is("outlet_id"):
+			read.OutletID = m.Text()
+		case m.Is("is_open"):
+			read.IsOpen = m.Bool()
+		case m.Is("register_open_time"):
+			read.OpenTime = m.Time()
+		case m.Is("register_close_time"):
+			read.CloseTime = m.Time()
+		case m.Is("register_open_sequence_id"):
+			read.OpenSequenceID = m.Text()
+		case m.Is("deleted_at"):
+			read.DeletedAt = m.Time()
+		case m.Is("version"):
+			read.Version = m.Int()
+		case m.Is("invoice_prefix"):
+			read.InvoicePrefix = m.Text()
+		case m.Is("invoice_suffix"):
+			read.InvoiceSuffix = m.Text()
+		case m.Is("invoice_sequence"):
+			read.InvoiceSequence = m.Int()
+		case m.Is("ask_for_note_on_save"):
+			read.AskForNoteOnSave = NotePrompt(m.Int())
+		case m.Is("ask_for_user_on_sale"):
+			read.AskForUserOnSale = m.Bool()
+		case m.Is("print_note_on_receipt"):
+			read.PrintNoteOnReceipt = m.Bool()
+		case m.Is("show_discounts_on_receipts"):
+			read.ShowDiscountsOnReceipts = m.Bool()
+		case m.Is("print_receipt"):
+			read.PrintReceipt = m.Bool()
+		case m.Is("email_receipt"):
+			read.EmailReceipt = m.Bool()
+		case m.Is("is_quick_keys_enabled"):
+			read.IsQuickKeysEnabled = m.Bool()
+		case m.Is("receipt_template_id"):
+			read.ReceiptTemplateID = m.Text()
+		case m.Is("button_layout_id"):
+			read.ButtonLayoutID = m.Text()
+		case m.Is("cash_managed_payment_type_id"):
+			read.CashManagedPaymentTypeID = m.Text()
+		case m.Is("attributes"):
+			read.Attributes = m.Raw()
+		}
+	}
+	if read.ID == "" {
 		return errNoID
 	}
-	*r = Register{
-		ID:                       string(w.ID),
-		Name:                     string(w.Name),
-		OutletID:                 string(w.OutletID),
-		IsOpen:                   bool(w.IsOpen),
-		OpenTime:                 time.Time(w.OpenTime),
-		CloseTime:                time.Time(w.CloseTime),
-		OpenSequenceID:           string(w.OpenSequenceID),
-		DeletedAt:                time.Time(w.DeletedAt),
-		Version:                  int64(w.Version),
-		InvoicePrefix:            string(w.InvoicePrefix),
-		InvoiceSuffix:            string(w.InvoiceSuffix),
-		InvoiceSequence:          int64(w.InvoiceSequence),
-		AskForNoteOnSave:         NotePrompt(w.AskForNoteOnSave),
-		AskForUserOnSale:         bool(w.AskForUserOnSale),
-		PrintNoteOnReceipt:       bool(w.PrintNoteOnReceipt),
-		ShowDiscountsOnReceipts:  bool(w.ShowDiscountsOnReceipts),
-		PrintReceipt:             bool(w.PrintReceipt),
-		EmailReceipt:             bool(w.EmailReceipt),
-		IsQuickKeysEnabled:       bool(w.IsQuickKeysEnabled),
-		ReceiptTemplateID:        string(w.ReceiptTemplateID),
-		ButtonLayoutID:           string(w.ButtonLayoutID),
-		CashManagedPaymentTypeID: string(w.CashManagedPaymentTypeID),
-		Attributes:               w.Attributes,
-	}
+	*r = read
 	return nil
 }

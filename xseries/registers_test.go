@@ -1,6 +1,9 @@
 package xseries_test
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillroute/tillroute"
+	"github.com/tillroute/tillroute/internal/wire"
 	"github.com/tillroute/tillroute/xseries"
 )
 
@@ -121,4 +125,114 @@ func TestRetryAfterAsDate(t *testing.T) {
 	var e *tillroute.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, 4*time.Minute, e.RetryAfter)
+}
+
+// plainRegister reads a register as encoding/json does.
+func plainRegister(data []byte, r *xseries.Register) error {
+	var w struct {
+		ID                       wire.Text       `json:"id"`
+		Name                     wire.Text       `json:"name"`
+		OutletID                 wire.Text       `json:"outlet_id"`
+		IsOpen                   wire.Bool       `json:"is_open"`
+		OpenTime                 wire.Time       `json:"register_open_time"`
+		CloseTime                wire.Time       `json:"register_close_time"`
+		OpenSequenceID           wire.Text       `json:"register_open_sequence_id"`
+		DeletedAt                wire.Time       `json:"deleted_at"`
+		Version                  wire.Int        `json:"version"`
+		InvoicePrefix            wire.Text       `json:"invoice_prefix"`
+		InvoiceSuffix            wire.Text       `json:"invoice_suffix"`
+		InvoiceSequence          wire.Int        `json:"invoice_sequence"`
+		AskForNoteOnSave         wire.Int        `json:"ask_for_note_on_save"`
+		AskForUserOnSale         wire.Bool       `json:"ask_for_user_on_sale"`
+		PrintNoteOnReceipt       wire.Bool       `json:"print_note_on_receipt"`
+		ShowDiscountsOnReceipts  wire.Bool       `json:"show_discounts_on_receipts"`
+		PrintReceipt             wire.Bool       `json:"print_receipt"`
+		EmailReceipt             wire.Bool       `json:"email_receipt"`
+		IsQuickKeysEnabled       wire.Bool       `json:"is_quick_keys_enabled"`
+		ReceiptTemplateID        wire.Text       `json:"receipt_template_id"`
+		ButtonLayoutID           wire.Text       `json:"button_layout_id"`
+		CashManagedPaymentTypeID wire.Text       `json:"cash_managed_payment_type_id"`
+		Attributes               json.RawMessage `json:"attributes"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	if w.ID == "" {
+		return errors.New("no id")
+	}
+	*r = xseries.Register{
+		ID:                       string(w.ID),
+		Name:                     string(w.Name),
+		OutletID:                 string(w.OutletID),
+		IsOpen:                   bool(w.IsOpen),
+		OpenTime:                 time.Time(w.OpenTime),
+		CloseTime:                time.Time(w.CloseTime),
+		OpenSequenceID:           string(w.OpenSequenceID),
+		DeletedAt:                time.Time(w.DeletedAt),
+		Version:                  int64(w.Version),
+		InvoicePrefix:            string(w.InvoicePrefix),
+		InvoiceSuffix:            string(w.InvoiceSuffix),
+		InvoiceSequence:          int64(w.InvoiceSequence),
+		AskForNoteOnSave:         xseries.NotePrompt(w.AskForNoteOnSave),
+		AskForUserOnSale:         bool(w.AskForUserOnSale),
+		PrintNoteOnReceipt:       bool(w.PrintNoteOnReceipt),
+		ShowDiscountsOnReceipts:  bool(w.ShowDiscountsOnReceipts),
+		PrintReceipt:             bool(w.PrintReceipt),
+		EmailReceipt:             bool(w.EmailReceipt),
+		IsQuickKeysEnabled:       bool(w.IsQuickKeysEnabled),
+		ReceiptTemplateID:        string(w.ReceiptTemplateID),
+		ButtonLayoutID:           string(w.ButtonLayoutID),
+		CashManagedPaymentTypeID: string(w.CashManagedPaymentTypeID),
+		Attributes:               w.Attributes,
+	}
+	return nil
+}
+
+// FuzzRegister compares how a register is read with what encoding/json makes of it.
+func FuzzRegister(f *testing.F) {
+	for _, text := range []string{
+		fixture(f, "rest20_register_get.json"), `{"id":7,"name":null,"is_open":"1","version":"12","deleted_at":"2026-01-02 03:04:05","attributes":null}`,
+		`{"ID":"a","Id":"b","n\u0061me":"x","NAME":[],"attributes":{"a":[1]},"print_receipt":1,"i\u017f_open":true}`, `{"id":"a","id":null}`,
+		"{\"id\":\"\xff\",\"attributes\":\"\xff\",\"ask_for_note_on_save\":2.0}", `{}`, `null`, `[]`, `5`, `"x"`, `{"id":"a"`,
+	} {
+		var whole struct {
+			Data json.RawMessage `json:"data"`
+		}
+		if json.Unmarshal([]byte(text), &whole) == nil && whole.Data != nil {
+			text = string(whole.Data)
+		}
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got, want xseries.Register
+		err := json.Unmarshal(text, &got)
+		wantErr := plainRegister(text, &want)
+		require.Equal(t, wantErr == nil, err == nil, "%v, %v", wantErr, err)
+		require.Equal(t, want, got)
+	})
+}
+
+// TestOddPages has answers that aren't quite what is documented.
+func TestOddPages(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"data":[],"version":null}`: "0", `{"data":null,"version":{"max":7}}`: "0", `{"DATA":[{"id":"a"}],"Version":{"MAX":"7"}}`: "1 7",
+		`{"data":[{"id":"a"}]}`: "1 0", `{"data":[{"id":"a"},{"id":"b"}],"data":[{"id":"c"}],"version":{"max":7},"version":{}}`: "1 7",
+		`null`: "no data", `{}`: "no data", `{"version":{"max":7}}`: "no data", `{"data":{}}`: "another form", `{"data":"x"}`: "another form",
+		`{"data":[5]}`: "another form", `{"data":[null]}`: "another form", `[]`: "another form", `{"data":[{}]}`: "an item has no id",
+		`{"data":[],"version":5}`: "another form", `{"data":[{"id":"a"}],"version":[]}`: "another form", `{"data":[],}`: "not complete JSON",
+		`{"data":[]}{}`: "not complete JSON",
+	} {
+		s := newServer(t, answer(http.StatusOK, text))
+		page, err := s.client(t).Registers.List(t.Context(), xseries.ListOptions{})
+		got := fmt.Sprint(len(page.Items))
+		if len(page.Items) > 0 {
+			got += fmt.Sprint(" ", page.Next)
+		}
+		if err != nil {
+			require.ErrorContains(t, err, want, text)
+			require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+			continue
+		}
+		require.Equal(t, want, got, text)
+	}
 }

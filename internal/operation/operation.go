@@ -1,17 +1,28 @@
-// Package operation carries the name of a client operation in a context.
+// Package operation carries the client operation that a request belongs to in a context.
 package operation
 
 import "context"
 
 type key struct{}
 
-// With returns a context that carries name.
-func With(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, key{}, name)
+// Operation is a call that has a name.
+type Operation interface{ OperationName() string }
+
+// With returns a context that carries o.
+func With(ctx context.Context, o Operation) context.Context {
+	return context.WithValue(ctx, key{}, o)
 }
 
-// Name returns the name that ctx carries, or "".
+// Of returns what ctx carries, or nil.
+func Of(ctx context.Context) Operation {
+	o, _ := ctx.Value(key{}).(Operation)
+	return o
+}
+
+// Name returns the name of what ctx carries, or "".
 func Name(ctx context.Context) string {
-	name, _ := ctx.Value(key{}).(string)
-	return name
+	if o := Of(ctx); o != nil {
+		return o.OperationName()
+	}
+	return ""
 }

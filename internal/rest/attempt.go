@@ -6,9 +6,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,13 +39,8 @@ func NewTransport() *http.Transport {
 type retries struct{ client *retryablehttp.Client }
 
 func (t retries) RoundTrip(r *http.Request) (*http.Response, error) {
-	wrapped := &retryablehttp.Request{Request: r}
-	if s := callOf(r.Context()); s != nil && s.body != nil {
-		if err := wrapped.SetBody(s.body); err != nil {
-			return nil, err
-		}
-	}
-	return t.client.Do(wrapped)
+	// Each attempt makes a body of its own.
+	return t.client.Do(&retryablehttp.Request{Request: r})
 }
 
 // attempts carries one attempt: it authorizes it, bounds its time, watches whether it left, and reads the answer
@@ -73,18 +70,23 @@ func (t *attempts) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.answered = false
 	ctx, cancel := context.WithTimeout(r.Context(), t.client.options.Timeout)
 	defer cancel()
-	// Their own variable for each attempt: a transport may still report on one that was given up.
-	w := &way{}
+	// Its own variable for each attempt: a transport may still report on one that was given up.
+	var w *way
 	if s.op.Repeat != Read {
+		w = &way{}
 		ctx = httptrace.WithClientTrace(ctx, w.trace())
 	}
+	r = r.WithContext(ctx)
+	if s.body != nil && r.Response == nil { // A redirect is followed without a body.
+		r.Body, _ = s.newBody()
+		r.GetBody, r.ContentLength = s.newBody, int64(len(s.body))
+	}
 	if t.client.config.Authorize != nil && !s.anonymous {
-		r = r.Clone(ctx)
+		// The header of an attempt that was given up may still be read.
+		r.Header = maps.Clone(r.Header)
 		if err := t.client.config.Authorize(r, s.body); err != nil {
 			return nil, notSent(r, err)
 		}
-	} else {
-		r = r.WithContext(ctx)
 	}
 	if s.noReplay || s.op.Repeat == Never && looksReplayable(r.Header) {
 		// net/http replays what has no body, or one that it can get again. Now it is neither.
@@ -154,8 +156,8 @@ func (w *way) trace() *httptrace.ClientTrace {
 
 // neverLeft reports whether the attempt provably never left: the transport looked for a connection and got none. A
 // transport that reports nothing proves nothing. Once there is a connection it may have been written to, even if
-// the transport has not said so yet.
-func (w *way) neverLeft() bool { return w.looked.Load() && !w.connected.Load() }
+// the transport has not said so yet. Nil is a way that nobody watches.
+func (w *way) neverLeft() bool { return w != nil && w.looked.Load() && !w.connected.Load() }
 
 func notSent(r *http.Request, err error) error {
 	if r.Body != nil {
@@ -192,8 +194,6 @@ type whole struct {
 }
 
 func (*whole) Close() error { return nil }
-
-func reader(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
 
 // readWhole replaces the response's body by its bytes.
 func (c *Client) readWhole(response *http.Response) error {
@@ -238,20 +238,26 @@ func (c *Client) readLimited(response *http.Response) ([]byte, error) {
 	if response.ContentLength > limit && !keepHead {
 		return nil, errTooLarge
 	}
-	var b bytes.Buffer
-	if response.ContentLength > 0 {
-		b.Grow(int(min(response.ContentLength, limit)) + bytes.MinRead)
+	// One byte more than there should be has room, so that the end is seen without growing.
+	size := min(max(response.ContentLength, bytes.MinRead), limit) + 1
+	body, err := make([]byte, 0, size), error(nil)
+	for err == nil && int64(len(body)) <= limit {
+		var n int
+		body = slices.Grow(body, 1)
+		n, err = response.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
 	}
-	n, err := b.ReadFrom(io.LimitReader(response.Body, limit+1))
-	switch {
+	switch n := int64(len(body)); {
 	case n > limit && keepHead:
-		return b.Bytes()[:limit], nil
+		return body[:limit], nil
 	case n > limit:
 		return nil, errTooLarge
-	case err != nil && keepHead:
+	case err == io.EOF: //nolint:errorlint // It is what a reader says at its end.
+		return body, nil
+	case keepHead:
 		// The status says more than the rest of the body would.
-		return b.Bytes(), nil
+		return body, nil
 	default:
-		return b.Bytes(), err
+		return body, err
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/tillroute/tillroute"
 	"github.com/tillroute/tillroute/internal/operation"
+	"github.com/tillroute/tillroute/internal/wire"
 )
 
 // Repeat says when an operation may be sent again.
@@ -113,6 +115,7 @@ type Limit interface {
 type Client struct {
 	config  Config
 	base    *url.URL
+	prefix  string // base, as text
 	options tillroute.HTTPOptions
 	retry   *retryablehttp.Client
 	handler http.RoundTripper
@@ -128,7 +131,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, tillroute.Invalid(c.System, "New", "%s", err)
 	}
-	client := &Client{config: c, base: base, options: o}
+	client := &Client{config: c, base: base, prefix: base.Scheme + "://" + base.Host + base.EscapedPath(), options: o}
 	client.retry = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport:     &attempts{client: client, next: o.Transport},
@@ -212,13 +215,8 @@ func (c *Client) BaseURL() *url.URL { return c.base }
 // Do makes the call and decodes its answer, which must be 2xx and JSON, into out unless that is nil. It returns a
 // *tillroute.Error.
 func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts ...tillroute.CallOption) error {
-	var options tillroute.Call
-	for _, set := range opts {
-		if set != nil {
-			set(&options)
-		}
-	}
-	s := &call{op: op, secrets: r.Secrets, anonymous: r.Anonymous, noReplay: r.NoReplay}
+	options := optionsOf(opts)
+	s := &call{system: c.config.System, op: op, secrets: r.Secrets, anonymous: r.Anonymous, noReplay: r.NoReplay}
 	r.Query = merge(r.Query, options.Query)
 	request, err := c.newRequest(ctx, s, r, options.Header)
 	if err != nil {
@@ -234,7 +232,7 @@ func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts
 	if out == nil {
 		return nil
 	}
-	if err := json.Unmarshal(answer.Body, out); err != nil {
+	if err := decode(answer.Body, out); err != nil {
 		return c.fail(s, &tillroute.Error{
 			Kind:    tillroute.KindDecode,
 			Status:  answer.Status,
@@ -246,10 +244,34 @@ func (c *Client) Do(ctx context.Context, op *Operation, r Request, out any, opts
 	return nil
 }
 
+func optionsOf(opts []tillroute.CallOption) tillroute.Call {
+	if len(opts) == 0 {
+		return tillroute.Call{}
+	}
+	var options tillroute.Call
+	for _, set := range opts {
+		if set != nil {
+			set(&options)
+		}
+	}
+	return options
+}
+
+// decode is json.Unmarshal, but looks at what reads itself once.
+func decode(body []byte, out any) error {
+	if _, ok := out.(json.Unmarshaler); ok && json.Valid(body) {
+		return wire.Unmarshal(bytes.TrimSpace(body), out)
+	}
+	return json.Unmarshal(body, out)
+}
+
 // call is the state of one call. Its attempts run one after the other.
 type call struct {
-	op        *Operation
-	body      []byte
+	system string
+	op     *Operation
+	body   []byte
+	// newBody returns another reader of body.
+	newBody   func() (readCloser, error)
 	secrets   []string
 	anonymous bool
 	noReplay  bool
@@ -268,23 +290,20 @@ func (s *call) unsettled() tillroute.Outcome {
 	return tillroute.Unknown
 }
 
-type callKey struct{}
+// OperationName implements [operation.Operation].
+func (s *call) OperationName() string { return s.system + "." + s.op.Name }
 
 func callOf(ctx context.Context) *call {
-	s, _ := ctx.Value(callKey{}).(*call)
+	s, _ := operation.Of(ctx).(*call)
 	return s
 }
 
 func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http.Header) (*http.Request, error) {
 	target := r.URL
 	if target == "" {
-		path, err := fill(s.op.Path, r.Args)
-		if err != nil {
+		var err error
+		if target, err = c.target(s.op.Path, r); err != nil {
 			return nil, err
-		}
-		target = c.base.Scheme + "://" + c.base.Host + c.base.EscapedPath() + path
-		if len(r.Query) > 0 {
-			target += "?" + r.Query.Encode()
 		}
 	}
 	contentType := r.ContentType
@@ -300,25 +319,43 @@ func (c *Client) newRequest(ctx context.Context, s *call, r Request, header http
 	default:
 		s.body = r.Body
 	}
-	ctx = operation.With(context.WithValue(ctx, callKey{}, s), c.config.System+"."+s.op.Name)
-	request, err := http.NewRequestWithContext(ctx, s.op.Method, target, nil)
+	request, err := http.NewRequestWithContext(operation.With(ctx, s), s.op.Method, target, nil)
 	if err != nil {
 		return nil, errors.New("the URL of the request is not valid")
 	}
 	if s.body != nil {
-		request.Body, request.GetBody = reader(s.body), func() (readCloser, error) { return reader(s.body), nil }
+		s.newBody = func() (readCloser, error) { return io.NopCloser(bytes.NewReader(s.body)), nil }
+		request.GetBody = s.newBody
+		request.Body, _ = s.newBody()
 		request.ContentLength = int64(len(s.body))
 	}
 	if err := checkHeader(header); err != nil {
 		return nil, err
 	}
 	maps.Copy(request.Header, header)
+	// One allocation for the values of all three. None has room for a second one.
+	values := []string{"application/json", c.options.UserAgent, contentType}
+	request.Header["Accept"] = values[0:1:1]
+	request.Header["User-Agent"] = values[1:2:2]
 	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
+		request.Header["Content-Type"] = values[2:3:3]
 	}
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", c.options.UserAgent)
 	return request, nil
+}
+
+// target returns the URL of a request.
+func (c *Client) target(path string, r Request) (string, error) {
+	var b strings.Builder
+	b.Grow(len(c.prefix) + len(path) + 64)
+	b.WriteString(c.prefix)
+	if err := fill(&b, path, r.Args); err != nil {
+		return "", err
+	}
+	if len(r.Query) > 0 {
+		b.WriteByte('?')
+		b.WriteString(r.Query.Encode())
+	}
+	return b.String(), nil
 }
 
 // merge returns the query with what it doesn't have of more. It changes neither.
@@ -346,23 +383,22 @@ func checkHeader(header http.Header) error {
 	return nil
 }
 
-// fill puts the arguments into the path. An argument is one path segment: it can't be empty or climb.
-func fill(path string, args []string) (string, error) {
-	var b strings.Builder
+// fill writes the path with the arguments in it. An argument is one path segment: it can't be empty or climb.
+func fill(b *strings.Builder, path string, args []string) error {
 	for _, arg := range args {
 		before, after, found := strings.Cut(path, "{}")
 		if !found {
 			break
 		}
 		if arg == "" || arg == "." || arg == ".." {
-			return "", fmt.Errorf("%q can't be part of the path %s", arg, path)
+			return fmt.Errorf("%q can't be part of the path %s", arg, path)
 		}
 		b.WriteString(before)
 		b.WriteString(url.PathEscape(arg))
 		path = after
 	}
 	b.WriteString(path)
-	return b.String(), nil
+	return nil
 }
 
 // maxCorrections is how often something may be put right within a call.

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -383,6 +384,106 @@ func TestReadsFollowRedirectsOnTheSameHost(t *testing.T) {
 	require.Equal(t, "Bearer T", got)
 	err := c.Do(t.Context(), &once, rest.Request{}, nil)
 	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown, "a POST must not become a GET that means something else")
+}
+
+// TestEachAttemptSendsTheBody refuses the first attempts in ways that have the call made again, with middleware that has read the
+// body away.
+func TestEachAttemptSendsTheBody(t *testing.T) {
+	t.Parallel()
+	var got []string
+	statuses := []int{503, 401, 500, 200}
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = append(got, fmt.Sprint(r.ContentLength, " ", string(body)))
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(statuses[len(got)-1])
+	}, func(config *rest.Config) {
+		config.Renew = func(context.Context, *http.Request) (bool, error) { return true, nil }
+		config.HTTP.Middleware = []tillroute.Middleware{func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				return next.RoundTrip(r)
+			})
+		}}
+	})
+	require.NoError(t, c.Do(t.Context(), &safe, rest.Request{Args: []string{"1"}, JSON: map[string]int{"a": 1}}, nil))
+	require.Equal(t, []string{`7 {"a":1}`, `7 {"a":1}`, `7 {"a":1}`, `7 {"a":1}`}, got)
+}
+
+// TestARedirectIsFollowedWithoutABody has a read that sends something, as net/http follows it.
+func TestARedirectIsFollowedWithoutABody(t *testing.T) {
+	t.Parallel()
+	var got []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = append(got, r.URL.Path+" "+string(body))
+		if len(got) == 1 {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}
+	}, nil)
+	require.NoError(t, c.Do(t.Context(), &read, rest.Request{Args: []string{"1"}, Body: []byte("x")}, nil))
+	require.Equal(t, []string{"/base/payments/1 x", "/elsewhere "}, got)
+}
+
+// TestMiddlewareDoesNotSeeCredentials has middleware look at the request after it was sent.
+func TestMiddlewareDoesNotSeeCredentials(t *testing.T) {
+	t.Parallel()
+	var sent string
+	var seen http.Header
+	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { sent = r.Header.Get("Authorization") }, func(config *rest.Config) {
+		config.Authorize = func(r *http.Request, _ []byte) error {
+			r.Header.Set("Authorization", "Bearer s3cret")
+			return nil
+		}
+		config.HTTP.Middleware = []tillroute.Middleware{func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				defer func() { seen = r.Header }()
+				return next.RoundTrip(r)
+			})
+		}}
+	})
+	require.NoError(t, c.Do(t.Context(), &read, rest.Request{Args: []string{"1"}}, nil))
+	require.Equal(t, "Bearer s3cret", sent)
+	require.Equal(t, http.Header{"Accept": {"application/json"}, "User-Agent": {"tillroute-go"}}, seen)
+}
+
+// TestALostAnswerToAReadIsCalledThat has a server that takes the request and hangs up.
+func TestALostAnswerToAReadIsCalledThat(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w) }, func(config *rest.Config) { config.HTTP.Retries = -1 })
+	err := c.Do(t.Context(), &read, rest.Request{Args: []string{"1"}}, nil)
+	require.ErrorContains(t, err, "the answer was lost")
+}
+
+// TestMaxBodyIsKeptToTheByte has answers of a length that nobody told, which come byte by byte or all at once.
+func TestMaxBodyIsKeptToTheByte(t *testing.T) {
+	t.Parallel()
+	const limit = 2000
+	for _, piece := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.DataErrReader, func(r io.Reader) io.Reader { return r }} {
+		for _, told := range []bool{true, false} {
+			for length, fits := range map[int]bool{2: true, limit - 1: true, limit: true, limit + 1: false, 2 * limit: false} {
+				c := client(t, "http://nowhere", func(config *rest.Config) {
+					config.HTTP.MaxBody = limit
+					config.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+						text := `"` + strings.Repeat("x", length-2) + `"`
+						r := &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(piece(strings.NewReader(text))), ContentLength: -1}
+						if told {
+							r.ContentLength = int64(length)
+						}
+						return r, nil
+					})
+				})
+				var got string
+				err := c.Do(t.Context(), &read, rest.Request{Args: []string{"1"}}, &got)
+				if !fits {
+					require.ErrorContains(t, err, "larger than the limit", "%d", length)
+					continue
+				}
+				require.NoError(t, err, "%d", length)
+				require.Len(t, got, length-2)
+			}
+		}
+	}
 }
 
 func TestStatusAndBodySurviveAnAnswerThatIsNotJSON(t *testing.T) {

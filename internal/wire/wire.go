@@ -32,11 +32,17 @@ type Int int64
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (i *Int) UnmarshalJSON(data []byte) error {
 	*i = 0
-	if n, err := strconv.ParseInt(string(data), 10, 64); err == nil {
-		*i = Int(n)
-		return nil
+	// What most of them are needs no text of its own.
+	if len(data) > 0 && (data[0] == '-' || '0' <= data[0] && data[0] <= '9') {
+		if n, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+			*i = Int(n)
+			return nil
+		}
 	}
 	text := strings.TrimSpace(Scalar(data))
+	if text == "" {
+		return nil
+	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		*i = Int(n)
 	} else if d, ok := ParseDecimal(text); ok && d.IsInteger() && d.BigInt().IsInt64() {
@@ -66,6 +72,14 @@ type Time time.Time
 // UnmarshalJSON implements [json.Unmarshaler]. It returns no error.
 func (t *Time) UnmarshalJSON(data []byte) error {
 	*t = Time{}
+	if inner, ok := plain(data); ok {
+		// What most of them are needs no text of its own.
+		var parsed time.Time
+		if parsed.UnmarshalText(inner) == nil {
+			*t = Time(parsed.UTC())
+			return nil
+		}
+	}
 	text := strings.TrimSpace(Scalar(data))
 	for _, layout := range []string{
 		time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999",
@@ -115,7 +129,7 @@ func Scalar(data []byte) string {
 // plain returns what stands between the quotes of a JSON string, if that is its content as it is.
 func plain(quoted []byte) ([]byte, bool) {
 	last := len(quoted) - 1
-	if last < 1 || quoted[last] != '"' {
+	if last < 1 || quoted[0] != '"' || quoted[last] != '"' {
 		return nil, false
 	}
 	for _, c := range quoted[1:last] {
@@ -198,14 +212,23 @@ func Object(data []byte) (map[string]json.RawMessage, error) {
 		return nil, invalid(data)
 	}
 	// The values are parts of one copy, so that what becomes of data is nothing to them.
-	data = bytes.Clone(bytes.TrimSpace(data))
-	if data[0] != '{' {
+	return ObjectWithin(bytes.Clone(bytes.TrimSpace(data)))
+}
+
+// ObjectWithin is [Object] for a value that is part of JSON which is known to be valid. What it returns are parts of it, too.
+func ObjectWithin(data []byte) (map[string]json.RawMessage, error) {
+	if len(data) == 0 || data[0] != '{' {
 		return nil, errNoObject
 	}
+	// So are the names, of a copy that is a text.
+	text := string(data)
 	object := map[string]json.RawMessage{}
 	for i := skipSpace(data, 1); data[i] != '}'; {
 		end := valueEnd(data, i)
-		name := Scalar(data[i:end])
+		name := text[i+1 : end-1]
+		if _, ok := plain(data[i:end]); !ok {
+			name = Scalar(data[i:end])
+		}
 		if _, twice := object[name]; twice {
 			return nil, fmt.Errorf("the name %.40q is there twice", name)
 		}
@@ -233,26 +256,26 @@ func invalid(data []byte) error {
 	return errors.New("something follows the JSON object")
 }
 
-// skipSpace returns where the next thing begins in valid JSON.
+// skipSpace returns where the next thing begins.
 func skipSpace(data []byte, i int) int {
-	for data[i] == ' ' || data[i] == '\t' || data[i] == '\r' || data[i] == '\n' {
+	for i < len(data) && (data[i] == ' ' || data[i] == '\t' || data[i] == '\r' || data[i] == '\n') {
 		i++
 	}
 	return i
 }
 
-// valueEnd returns where the value ends that begins at i within an object of valid JSON.
+// valueEnd returns where the value ends that begins at i within an object or a list of valid JSON.
 func valueEnd(data []byte, i int) int {
-	for depth := 0; ; i++ {
+	for depth := 0; i < len(data); i++ {
 		switch data[i] {
 		case '"':
-			for i++; data[i] != '"'; i++ {
+			for i++; i < len(data) && data[i] != '"'; i++ {
 				if data[i] == '\\' {
 					i++
 				}
 			}
 			if depth == 0 {
-				return i + 1
+				return min(i+1, len(data))
 			}
 		case '{', '[':
 			depth++
@@ -269,4 +292,5 @@ func valueEnd(data []byte, i int) int {
 			}
 		}
 	}
+	return len(data)
 }
