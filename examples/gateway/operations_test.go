@@ -141,17 +141,23 @@ func fall(t *testing.T, store pairing.Store) {
 		outcome    tillroute.Outcome
 		ended      bool
 		sent       bool
+		mark       string
 	}{
 		{id: "sale-1001", serial: "1", sent: true, ended: true},
 		{id: "sale-1002", serial: "1", sent: true, ended: true},
 		{id: "sale-1003", serial: "1", sent: true, ended: true},
 		{id: "sale-1006", serial: "1", sent: true, ended: true, outcome: tillroute.Approved},
+		{id: "table-7", serial: "3", sent: true, ended: true, outcome: tillroute.Approved, mark: "refused 1 - - closed The check is closed."},
+		{id: "table-8", serial: "3", sent: true, ended: true, outcome: tillroute.Approved, mark: "applied 1 - - answered"},
 		{id: "sale-1004", serial: "1", sent: true},
 		{id: "sale-1005", serial: "1"},
 		{id: "sale-1008", serial: "2"},
 	} {
 		at := pairing.Terminal{Provider: smartconnect.Provider, Serial: p.serial}
 		till := pairing.Register{System: "xseries", Account: "toysshop", ID: "till " + p.serial}
+		if p.mark != "" {
+			till.System = "kseries"
+		}
 		_, err := store.PutPairing(t.Context(), pairing.Pairing{Register: till, Terminal: at}, -1)
 		require.NoError(t, err)
 		_, err = store.AcceptPayment(t.Context(), pairing.Request{
@@ -168,6 +174,8 @@ func fall(t *testing.T, store pairing.Store) {
 		if p.ended {
 			result := pairing.Result{Outcome: p.outcome, Amount: decimal.Decimal{}, Reason: "its handle has expired"}
 			_, _, err := store.FinishPayment(t.Context(), claim, result, 0)
+			require.NoError(t, err)
+			_, err = store.MarkPayment(t.Context(), p.id, "", p.mark)
 			require.NoError(t, err)
 		}
 	}
@@ -228,6 +236,7 @@ func (n *night) expectations() []expectation {
 			require.Equal(t, "recorded: Ana", n.payment("sale-1006").Mark)
 		}},
 		{"SELECT seq, id, charged", rows(2, nil)},
+		{"SELECT id, register, charged", rows(1, nil)},
 		{"sqlite3 tillroute.db", func(output string, _ int64) {
 			require.Equal(t, "ok\n", output)
 			about, err := os.Stat(filepath.Join(n.folder, "tillroute-backup.db"))
