@@ -10,12 +10,32 @@ import (
 type outage struct {
 	mu   sync.Mutex
 	last time.Time
+	// answered is when the store has answered last.
+	answered time.Time
 }
 
 func (o *outage) noticed() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.last = time.Now()
+}
+
+// answer takes in that the store has answered.
+func (o *outage) answer() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.answered = time.Now()
+}
+
+// failed takes in that the store has not answered. That is an outage once it has not for so long that leases of nodes that live
+// may end, which are renewed three times a lease: one call that fails now and then, or always for one terminal, must not keep
+// what a dead node has left behind from ever being taken over.
+func (o *outage) failed(lease time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now := time.Now(); now.Sub(o.answered) > lease/4 {
+		o.last = now
+	}
 }
 
 // within reports whether the store was away less than d ago.

@@ -258,3 +258,81 @@ func TestAHandleIsKeptUntilItsNodeHasThePaymentAgain(t *testing.T) {
 		require.Equal(t, 1, d.charged("a"))
 	})
 }
+
+// flawed is a store that fails now and then, or always in one place.
+type flawed struct {
+	pairing.Store
+
+	polls atomic.Int64
+	// each is how often a poll fails, if at all.
+	each int64
+	// locked is a terminal whose queue can't be changed.
+	locked string
+}
+
+func (s *flawed) ReadyTerminals(ctx context.Context, providers []string, limit int) ([]pairing.Terminal, error) {
+	if s.each > 0 && s.polls.Add(1)%s.each == 0 {
+		return nil, pairing.Errorf(tillroute.KindUnavailable, nil, "the database is locked")
+	}
+	return s.Store.ReadyTerminals(ctx, providers, limit)
+}
+
+func (s *flawed) ClaimPayment(ctx context.Context, t pairing.Terminal, owner string, lease time.Duration) (pairing.Claim, bool, error) {
+	if t.Serial == s.locked {
+		return pairing.Claim{}, false, pairing.Errorf(tillroute.KindUnavailable, nil, "somebody else holds a lock")
+	}
+	return s.Store.ClaimPayment(ctx, t, owner, lease)
+}
+
+// What a dead node had would never be taken over if each flaw were an outage.
+func TestAFlawIsNoOutage(t *testing.T) {
+	for name, flaw := range map[string]*flawed{
+		"a poll that fails now and then":      {each: 3},
+		"a terminal whose queue stays locked": {locked: "T2"},
+		"both":                                {each: 3, locked: "T2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				flaw.Store = newStore(t)
+				router, _ := node(t, flaw, &park{}, nil)
+				pair(t, router, "T1", "T2")
+				_, err := flaw.AcceptPayment(t.Context(), request("a", 1))
+				require.NoError(t, err)
+				_, ok, err := flaw.Store.ClaimPayment(t.Context(), pairing.Terminal{Provider: provider, Serial: "T1"}, "dead", 15*time.Second)
+				require.NoError(t, err)
+				require.True(t, ok)
+				_, err = router.Submit(t.Context(), request("b", 2))
+				require.NoError(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				_, err = router.Wait(ctx, "a")
+				require.ErrorContains(t, err, "the node that had it fell silent")
+			})
+		})
+	}
+}
+
+// The node that looks first has heard from the store until a moment before.
+func TestAnOutageIsNoticedByWhoRanBeforeIt(t *testing.T) {
+	for _, long := range []time.Duration{16 * time.Second, outage} {
+		synctest.Test(t, func(t *testing.T) {
+			store, d := &away{Store: newStore(t), off: new(atomic.Bool)}, &park{}
+			d.start = func(context.Context, pairing.Payment) (pairing.Handle, error) {
+				store.off.Store(true)
+				return pairing.Handle{}, nil
+			}
+			node(t, store, d, eager)
+			sending, _ := node(t, store, d, lazy)
+			pair(t, sending, "T1")
+			time.Sleep(time.Minute)
+			_, err := sending.Submit(t.Context(), request("a", 1))
+			require.NoError(t, err)
+			time.Sleep(long)
+			store.off.Store(false)
+			p, err := sending.Wait(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, tillroute.Approved, p.Outcome())
+			require.Equal(t, 1, d.charged("a"))
+		})
+	}
+}

@@ -75,8 +75,14 @@ func (r *Router) poll(ctx context.Context, start func(Terminal)) {
 	slices.Sort(providers)
 	began := time.Now()
 	terminals, err := r.store.ReadyTerminals(ctx, providers, maxReady)
-	if ctx.Err() == nil && (err != nil || time.Since(began) > r.config.Lease) {
-		r.outage.noticed()
+	switch {
+	case err == nil:
+		if time.Since(began) > r.config.Lease {
+			r.outage.noticed()
+		}
+		r.outage.answer()
+	case ctx.Err() == nil:
+		r.outage.failed(r.config.Lease)
 	}
 	if err != nil {
 		r.complain(ctx, "the store can't be asked for work", err)
@@ -211,7 +217,7 @@ func (r *Router) claim(ctx context.Context, t Terminal) (Claim, bool, error) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, r.config.PollInterval) {
 		claim, ok, err := r.store.ClaimPayment(asking, t, r.owner, r.config.Lease)
 		if errors.Is(err, tillroute.ErrUnavailable) {
-			r.outage.noticed()
+			r.outage.failed(r.config.Lease)
 		}
 		lost = lost || errors.Is(err, tillroute.ErrOutcomeUnknown)
 		if !lost || settled(err) || asking.Err() != nil {
