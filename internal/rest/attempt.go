@@ -18,8 +18,12 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// maxErrorBody is how much is read of an answer that isn't 2xx.
-const maxErrorBody = 64 << 10
+const (
+	// maxErrorBody is how much is read of an answer that isn't 2xx.
+	maxErrorBody = 64 << 10
+	// maxAhead is how much room is made for an answer because it says that it is so long.
+	maxAhead = 16 << 20
+)
 
 type readCloser = io.ReadCloser
 
@@ -239,7 +243,7 @@ func (c *Client) readLimited(response *http.Response) ([]byte, error) {
 		return nil, errTooLarge
 	}
 	// One byte more than there should be has room, so that the end is seen without growing.
-	size := min(max(response.ContentLength, bytes.MinRead), limit) + 1
+	size := min(max(response.ContentLength, bytes.MinRead), limit, maxAhead) + 1
 	body, err := make([]byte, 0, size), error(nil)
 	for err == nil && int64(len(body)) <= limit {
 		var n int

@@ -547,6 +547,33 @@ func TestLargeAnswers(t *testing.T) {
 	}
 }
 
+// room is a body that says how much room there was for it at most.
+type room struct {
+	io.Reader
+
+	most int
+}
+
+func (r *room) Read(p []byte) (int, error) {
+	r.most = max(r.most, len(p))
+	return r.Reader.Read(p)
+}
+
+func (*room) Close() error { return nil }
+
+func TestRoomForAnAnswerIsNotMadeOnItsWordAlone(t *testing.T) {
+	t.Parallel()
+	body := &room{Reader: strings.NewReader("{}")}
+	c := client(t, "https://x.test", func(config *rest.Config) {
+		config.HTTP.MaxBody = math.MaxInt64
+		config.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, ContentLength: 256 << 20, Body: body}, nil
+		})
+	})
+	require.NoError(t, c.Do(t.Context(), &once, rest.Request{}, nil))
+	require.Less(t, body.most, 32<<20)
+}
+
 func TestAnswersThatUnpackIntoMoreOrNeverEnd(t *testing.T) {
 	t.Parallel()
 	var bomb bytes.Buffer
