@@ -93,6 +93,12 @@ func (s *away) FinishPayment(ctx context.Context, c pairing.Claim, r pairing.Res
 // eager has a router look for work so often that it is the first to find what others have left.
 func eager(c *pairing.Config) { c.PollInterval = 10 * time.Millisecond }
 
+// leaveAtStart is a Start during which the store goes away.
+func (s *away) leaveAtStart(context.Context, pairing.Payment) (pairing.Handle, error) {
+	s.off.Store(true)
+	return pairing.Handle{}, nil
+}
+
 // lazy has it look seldom.
 func lazy(c *pairing.Config) { c.PollInterval = 5 * time.Second }
 
@@ -102,10 +108,7 @@ const outage = time.Minute
 func TestAnOutageLosesNoHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, d := &away{Store: newStore(t), off: new(atomic.Bool)}, &park{}
-		d.start = func(context.Context, pairing.Payment) (pairing.Handle, error) {
-			store.off.Store(true)
-			return pairing.Handle{}, nil
-		}
+		d.start = store.leaveAtStart
 		sending, _ := node(t, store, d, lazy)
 		pair(t, sending, "T1")
 		_, err := sending.Submit(t.Context(), request("a", 1))
@@ -213,10 +216,7 @@ func (s hanging) ReadyTerminals(ctx context.Context, providers []string, limit i
 func TestAnAnswerThatTookLongerThanALeaseWasAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, d := &away{Store: newStore(t), off: new(atomic.Bool)}, &park{}
-		d.start = func(context.Context, pairing.Payment) (pairing.Handle, error) {
-			store.off.Store(true)
-			return pairing.Handle{}, nil
-		}
+		d.start = store.leaveAtStart
 		sending, _ := node(t, store, d, lazy)
 		pair(t, sending, "T1")
 		_, err := sending.Submit(t.Context(), request("a", 1))
@@ -237,10 +237,7 @@ func TestAnAnswerThatTookLongerThanALeaseWasAnOutage(t *testing.T) {
 func TestAHandleIsKeptUntilItsNodeHasThePaymentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, d := &away{Store: newStore(t), off: new(atomic.Bool)}, &park{}
-		d.start = func(context.Context, pairing.Payment) (pairing.Handle, error) {
-			store.off.Store(true)
-			return pairing.Handle{}, nil
-		}
+		d.start = store.leaveAtStart
 		router, _ := node(t, store, d, nil)
 		pair(t, router, "T1")
 		_, err := router.Submit(t.Context(), request("a", 1))
