@@ -107,10 +107,18 @@ func TestBrowserGuestsPay(t *testing.T) {
 	page.Shows("#due", "37.10 EUR")
 	terminal := page.Text("document.querySelector('#pay p').textContent.match(/[0-9]+/)[0]")
 
+	// What is typed is what is chosen, and what is not chosen is not kept.
+	page.Do("document.querySelector('[name=payers]').focus()")
+	tab.Press("3")
+	page.Until("document.querySelector('[name=pay]:checked').value === 'share'")
+	page.Do("document.querySelector('[value=all]').click()")
+	page.Until("document.querySelector('[name=payers]').value === ''")
+
 	// By keyboard alone: a part of 10.00.
 	page.Do("document.querySelector('[name=amount]').focus()")
 	tab.Press("100000\r")
 	page.Shows("[role=alert]:not([hidden])", "only 37.10 EUR are left")
+	page.Until("document.body.dataset.ready")
 	page.Do("document.querySelector('[name=amount]').focus()")
 	tab.Press("10\r")
 	page.Shows("ol li", "at the terminal")

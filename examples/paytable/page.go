@@ -314,26 +314,9 @@ func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
 	if err != nil {
 		return err
 	}
-	amount := due
-	switch q.FormValue("pay") {
-	case "part":
-		if amount, err = tillroute.ParseAmount(strings.ReplaceAll(strings.TrimSpace(q.FormValue("amount")), ",", "."), r.currency); err != nil {
-			return err
-		}
-		if amount.GreaterThan(due) {
-			return fmt.Errorf("only %s %s are left to be paid", v.Check.Left, r.currency)
-		}
-	case "share":
-		payers, err := strconv.Atoi(strings.TrimSpace(q.FormValue("payers")))
-		if err != nil {
-			return errors.New("say how many share the check")
-		}
-		shares, err := kseries.Split(due, payers, r.currency)
-		if err != nil {
-			return err
-		}
-		amount = shares[0]
-	default:
+	amount, err := r.part(v.Check.Left, due, q)
+	if err != nil {
+		return err
 	}
 	tip := decimal.Zero
 	if text := strings.ReplaceAll(strings.TrimSpace(q.FormValue("tip")), ",", "."); text != "" {
@@ -346,6 +329,41 @@ func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
 		Reference: fmt.Sprintf("Table %d, %s", v.Table, v.Check.Account),
 	})
 	return err
+}
+
+// part returns how much of what is due a table's form asks for. Without the page's script, and before it has run, an amount can be typed
+// while another choice is marked: who typed 10 is never charged the whole check.
+func (r *restaurant) part(left string, due decimal.Decimal, q *http.Request) (decimal.Decimal, error) {
+	choice := q.FormValue("pay")
+	amount, payers := strings.TrimSpace(q.FormValue("amount")), strings.TrimSpace(q.FormValue("payers"))
+	switch {
+	case amount != "" && choice != "part":
+		return decimal.Zero, errors.New("an amount was typed, but not chosen: choose a part, or leave the amount empty")
+	case payers != "" && choice != "share":
+		return decimal.Zero, errors.New("a number of guests was typed, but not chosen: choose one equal share, or leave the number empty")
+	}
+	switch choice {
+	case "all":
+		return due, nil
+	case "part":
+		part, err := tillroute.ParseAmount(strings.ReplaceAll(amount, ",", "."), r.currency)
+		if err == nil && part.GreaterThan(due) {
+			err = fmt.Errorf("only %s %s are left to be paid", left, r.currency)
+		}
+		return part, err
+	case "share":
+		number, err := strconv.Atoi(payers)
+		if err != nil {
+			return decimal.Zero, errors.New("say how many share the check")
+		}
+		shares, err := kseries.Split(due, number, r.currency)
+		if err != nil {
+			return decimal.Zero, err
+		}
+		return shares[0], nil
+	default:
+		return decimal.Zero, errors.New("say how much is to be paid: all, a part or one equal share")
+	}
 }
 
 // settle does what a waiter has decided about a payment that is in doubt at its terminal, or that the check doesn't have.

@@ -90,3 +90,28 @@ func TestPagesOfOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, asked, 1, "its own page may")
 }
+
+// TestOnlyWhatWasChosenIsPaid sends what a form holds whose script has not run: what was typed and what is marked differ.
+func TestOnlyWhatWasChosenIsPaid(t *testing.T) {
+	t.Parallel()
+	r, err := start(t.Context(), "127.0.0.1:0", filepath.Join(t.TempDir(), "x.db"), io.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.stop(t.Context())) }()
+	for want, form := range map[string]url.Values{
+		"an amount was typed":         {"pay": {"all"}, "amount": {"10"}},
+		"a number of guests":          {"pay": {"all"}, "payers": {"3"}},
+		"or leave the amount empty":   {"pay": {"share"}, "amount": {"10"}, "payers": {"3"}},
+		"or leave the number empty":   {"pay": {"part"}, "amount": {"10"}, "payers": {"3"}},
+		"how many share the check":    {"pay": {"share"}},
+		"say how much is to be paid":  {},
+		"say how much is to be paid:": {"pay": {"everything"}},
+	} {
+		form.Set("id", "table-2/"+want)
+		w := visit(t, r, http.MethodPost, "/table/2/pay", strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+		require.Equal(t, http.StatusUnprocessableEntity, w.Code, "%v", form)
+		require.Contains(t, w.Body.String(), want)
+	}
+	asked, err := r.lines(t.Context(), 2)
+	require.NoError(t, err)
+	require.Empty(t, asked)
+}

@@ -21,6 +21,9 @@ async function look() {
 form?.addEventListener('input', (event) => {
   const of = { amount: 'part', payers: 'share' }[event.target.name];
   if (of) form.querySelector(`[value=${of}]`).checked = true;
+  const chosen = form.querySelector('[name=pay]:checked').value;
+  if (chosen !== 'part') form.querySelector('[name=amount]').value = '';
+  if (chosen !== 'share') form.querySelector('[name=payers]').value = '';
 });
 document.body.dataset.ready = 'true';
 setTimeout(look, 1000);
