@@ -137,7 +137,7 @@ func (r *restaurant) pages(notifications http.Handler) http.Handler {
 			trouble(w, err)
 			return
 		}
-		if err := r.settle(q.Context(), q.FormValue("id"), q.FormValue("do")); err != nil {
+		if err := r.settle(q.Context(), v, q); err != nil {
 			v.Problem = problem(err)
 			show(w, http.StatusConflict, "table.html", v)
 			return
@@ -295,11 +295,20 @@ func (r *restaurant) lines(ctx context.Context, table int64) ([]line, error) {
 	return lines, nil
 }
 
-// pay asks for what a table's form says.
-func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
+// payment returns the ID of the payment that a form of the table is about.
+func (v view) payment(q *http.Request) (string, error) {
 	id := q.FormValue("id")
 	if !strings.HasPrefix(id, fmt.Sprintf("table-%d/", v.Table)) {
-		return errors.New("the form is incomplete: load the page again")
+		return "", errors.New("the form is incomplete: load the page again")
+	}
+	return id, nil
+}
+
+// pay asks for what a table's form says.
+func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
+	id, err := v.payment(q)
+	if err != nil {
+		return err
 	}
 	if _, err := r.router.Payment(ctx, id); err == nil {
 		return nil // The form was sent before.
@@ -367,9 +376,12 @@ func (r *restaurant) part(left string, due decimal.Decimal, q *http.Request) (de
 }
 
 // settle does what a waiter has decided about a payment that is in doubt at its terminal, or that the check doesn't have.
-func (r *restaurant) settle(ctx context.Context, id, what string) error {
-	var err error
-	switch what {
+func (r *restaurant) settle(ctx context.Context, v view, q *http.Request) error {
+	id, err := v.payment(q)
+	if err != nil {
+		return err
+	}
+	switch q.FormValue("do") {
 	case "retry":
 		_, err = r.payments.Retry(ctx, id, "the waiter")
 	case "check":

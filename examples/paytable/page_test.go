@@ -89,6 +89,14 @@ func TestPagesOfOthers(t *testing.T) {
 	asked, err := r.lines(t.Context(), 2)
 	require.NoError(t, err)
 	require.Len(t, asked, 1, "its own page may")
+
+	// Another table's page does not settle it.
+	settle := url.Values{"id": {"table-2/x"}, "do": {"not"}}.Encode()
+	for path, problem := range map[string]string{"/table/3/settle": "the form is incomplete", "/table/2/settle": "only one with an unknown outcome"} {
+		w = visit(t, r, http.MethodPost, path, strings.NewReader(settle), "Content-Type", kind)
+		require.Equal(t, http.StatusConflict, w.Code)
+		require.Contains(t, w.Body.String(), problem)
+	}
 }
 
 // TestOnlyWhatWasChosenIsPaid sends what a form holds whose script has not run: what was typed and what is marked differ.
