@@ -28,11 +28,11 @@ bench: ## measure beside what people would use instead, and write bench/RESULTS.
 
 FUZZTIME ?= 30s
 fuzz: ## run each fuzz target for half a minute, or for FUZZTIME
-	@for p in $$(go list ./...); do \
+	@failed=; for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || failed="$$failed $$p:$$f"; \
 		done; \
-	done
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 gateway: ## serve a till, two terminals and the gateway between them
 	go run ./examples/gateway
