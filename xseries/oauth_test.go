@@ -230,6 +230,7 @@ func TestTokenErrors(t *testing.T) {
 		}, tillroute.ErrUnauthorized, "reconnect", true, false},
 		"refused with 200":       {answer(200, `{"error":"invalid_grant","error_description":"no"}`), tillroute.ErrUnauthorized, "reconnect", true, false},
 		"wrong client":           {answer(401, `{"error":"invalid_client","error_description":"Client authentication failed"}`), tillroute.ErrUnauthorized, "check ClientID", false, false},
+		"wrong client, 400":      {answer(400, `{"error":"invalid_client"}`), tillroute.ErrUnauthorized, "check ClientID", false, false},
 		"wrong client, no words": {answer(401, `{"error":"invalid_client"}`), tillroute.ErrUnauthorized, "check ClientID", false, false},
 		"limited":                {answer(429, `{"error":"Too Many Requests"}`), tillroute.ErrRateLimited, "Too Many", false, false},
 		"broken":                 {answer(502, "<html>"), tillroute.ErrUnavailable, "not JSON", false, true},

@@ -123,7 +123,14 @@ func NoRefreshToken(system string, gone error) error {
 func Refusal(e *tillroute.Error, advice string, gone error) {
 	code, _, _ := strings.Cut(cmp.Or(e.Code, e.Message), ":")
 	switch code {
-	case "invalid_client", "unauthorized_client", "unsupported_grant_type":
+	case "invalid_client", "unauthorized_client":
+		// Servers say so with 400 or 401. Either way it ends when the application's credentials are put right.
+		if e.Status == http.StatusBadRequest {
+			e.Kind = tillroute.KindUnauthorized
+		}
+		rest.Advise(e, advice)
+		return
+	case "unsupported_grant_type":
 		rest.Advise(e, advice)
 		return
 	}
