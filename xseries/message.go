@@ -161,8 +161,11 @@ func (m Other) fields() ([]field, map[string]json.RawMessage) { return nil, m.Ex
 
 // EncodeMessage returns the text to post. It is what JSON.stringify gives: no spaces, the step first, < and > as they are.
 // It is no HTML, and must not be put into a page as it is. Fields of Extra come last, by name; those with the name of a known
-// field are left out, and one that isn't JSON is an error of kind Invalid.
+// field are left out. One that isn't JSON is an error of kind Invalid, and so is no message.
 func EncodeMessage(m Message) (string, error) {
+	if m == nil {
+		return "", tillroute.Invalid(System, "EncodeMessage", "there is no message: pass one, such as Accept")
+	}
 	known, extra := m.fields()
 	known = append([]field{{"step", m.Step()}}, known...)
 	names := make([]string, len(known))

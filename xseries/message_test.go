@@ -97,6 +97,8 @@ func TestParseMessageRefuses(t *testing.T) {
 func TestEncodeMessageRefusesWhatIsNoJSON(t *testing.T) {
 	_, err := xseries.EncodeMessage(xseries.Other{Name: "X", Extra: map[string]json.RawMessage{"a": json.RawMessage("{")}})
 	require.ErrorIs(t, err, tillroute.ErrInvalid)
+	_, err = xseries.EncodeMessage(nil)
+	require.ErrorIs(t, err, tillroute.ErrInvalid)
 	text, err := xseries.EncodeMessage(xseries.Exit{Extra: map[string]json.RawMessage{"step": json.RawMessage(`"ACCEPT"`)}})
 	require.NoError(t, err)
 	require.Equal(t, `{"step":"EXIT"}`, text) //nolint:testifylint // the bytes matter.
