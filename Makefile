@@ -30,7 +30,7 @@ FUZZTIME ?= 30s
 fuzz: ## run each fuzz target for half a minute, or for FUZZTIME
 	@failed=; for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || failed="$$failed $$p:$$f"; \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s $$p || failed="$$failed $$p:$$f"; \
 		done; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
