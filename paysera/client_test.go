@@ -129,7 +129,7 @@ func TestNothingIsReplayedBelow(t *testing.T) {
 		if n%2 == 0 {
 			panic(http.ErrAbortHandler)
 		}
-		answer(200, `{"id":1}`)(w, r)
+		answer(`{"id":1}`)(w, r)
 	}))
 	t.Cleanup(server.Close)
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -596,9 +596,9 @@ func TestAllStartsAnewAndStops(t *testing.T) {
 		asked = append(asked, offset)
 		switch offset {
 		case "", "0":
-			answer(http.StatusOK, `{"spots":[{"id":1}],"_metadata":{"total":2,"offset":0,"limit":1}}`)(w, r)
+			answer(`{"spots":[{"id":1}],"_metadata":{"total":2,"offset":0,"limit":1}}`)(w, r)
 		default:
-			answer(http.StatusOK, `{"spots":[{"id":2}],"_metadata":{"total":2,"offset":1,"limit":1}}`)(w, r)
+			answer(`{"spots":[{"id":2}],"_metadata":{"total":2,"offset":1,"limit":1}}`)(w, r)
 		}
 	}))
 	everything := c.Spots.All(t.Context(), paysera.SpotWaiting, paysera.ListOptions{})
@@ -622,4 +622,21 @@ func TestAllStartsAnewAndStops(t *testing.T) {
 	}
 	require.ErrorIs(t, last, context.Canceled)
 	require.Len(t, asked, 1, "whoever ignores the error is at the end, too")
+}
+
+// TestAllEndsWhenTheListDoesNot asks a server that knows of no pages.
+func TestAllEndsWhenTheListDoesNot(t *testing.T) {
+	c := client(t, inProcess(answer(`{"spots":[{"id":1},{"id":2}]}`)))
+	var ids []int64
+	var last error
+	for spot, err := range c.Spots.All(t.Context(), paysera.SpotWaiting, paysera.ListOptions{}) {
+		if last = err; err != nil {
+			break
+		}
+		ids = append(ids, spot.ID)
+		require.LessOrEqual(t, len(ids), 2)
+	}
+	require.ErrorIs(t, last, tillroute.ErrDecode)
+	require.ErrorContains(t, last, "the page from item 2 is the one before it again")
+	require.Equal(t, []int64{1, 2}, ids)
 }

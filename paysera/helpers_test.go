@@ -17,10 +17,9 @@ func fixture(tb testing.TB, name string) string {
 	return clienttest.Fixture(tb, name)
 }
 
-func answer(status int, body string) http.HandlerFunc {
+func answer(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json;charset=utf-8")
-		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}
 }

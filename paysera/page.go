@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"net/url"
+	"reflect"
 	"strconv"
 
 	"github.com/tillroute/tillroute"
@@ -82,13 +83,19 @@ func listPage[T any](ctx context.Context, c *core, op operation, key string, que
 // all walks the items of all pages, until a page is empty or the list has no more by its own account.
 func all[T any](ctx context.Context, c *core, op operation, key string, query url.Values, o ListOptions, opts []tillroute.CallOption) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		var none T
+		var before []T
 		for o := o; ; {
 			page, err := listPage[T](ctx, c, op, key, query, o, opts)
 			if err != nil {
-				var none T
 				yield(none, err)
 				return
 			}
+			if len(before) > 0 && reflect.DeepEqual(page.Items, before) {
+				yield(none, notUnderstood(op.declare(), "the page from item "+strconv.Itoa(o.Offset)+" is the one before it again: the list would never end"))
+				return
+			}
+			before = page.Items
 			for _, item := range page.Items {
 				if !yield(item, nil) {
 					return
