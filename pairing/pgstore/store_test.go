@@ -36,28 +36,28 @@ func open(t *testing.T, c pgstore.Config) *opened {
 	return &opened{s, c}
 }
 
-func config(t *testing.T) pgstore.Config {
-	t.Helper()
-	return pgstore.Config{DSN: tillroute.Secret(pgtest.URL(t)), Schema: pgtest.Schema(t)}
+func config(tb testing.TB) pgstore.Config {
+	tb.Helper()
+	return pgstore.Config{DSN: tillroute.Secret(pgtest.URL(tb)), Schema: pgtest.Schema(tb)}
 }
 
 // schemas are stores for one test after the other: they share a pool, and a schema is used again when its test is over.
 // To make one for each of some hundred tests takes longer than all that they do.
 type schemas struct {
 	pool *pgxpool.Pool
-	end  *testing.T // they are dropped when it ends
+	end  testing.TB // they are dropped when it ends
 
 	mu   sync.Mutex
 	free []string
 }
 
-// harness opens stores on the database of c, whose schemas are dropped when t ends.
-func harness(t *testing.T, c pgstore.Config) pairingtest.Harness {
-	t.Helper()
-	pool, err := pgxpool.New(t.Context(), c.DSN.Reveal())
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	all := &schemas{pool: pool, end: t}
+// harness opens stores on the database of c, in the free schemas and others, which are dropped when tb ends.
+func harness(tb testing.TB, c pgstore.Config, free ...string) pairingtest.Harness {
+	tb.Helper()
+	pool, err := pgxpool.New(tb.Context(), c.DSN.Reveal())
+	require.NoError(tb, err)
+	tb.Cleanup(pool.Close)
+	all := &schemas{pool: pool, end: tb, free: free}
 	return pairingtest.Harness{
 		Open: func(t *testing.T) pairing.Store {
 			t.Helper()
@@ -104,13 +104,11 @@ func TestStore(t *testing.T) {
 }
 
 func FuzzStore(f *testing.F) {
-	pairingtest.FuzzStore(f, pairingtest.Harness{
-		Open: func(t *testing.T) pairing.Store {
-			t.Helper()
-			return open(t, config(t))
-		},
-		Reopen: reopen,
-	})
+	c := config(f)
+	s, err := pgstore.Open(f.Context(), c)
+	require.NoError(f, err)
+	require.NoError(f, s.Close())
+	pairingtest.FuzzStore(f, harness(f, c, c.Schema))
 }
 
 // TestTheExamplesStore runs what the example of Open shows.
