@@ -79,6 +79,7 @@ func TestBrowserFirstVisit(t *testing.T) {
 	p.Kill()
 	pay.Shows("#trouble", "The connection is lost")
 	p.Start()
+	p.Line() // From then on buttons are heard.
 	// The terminal stands beside the till, on the same page: its buttons work while the payment's window is open.
 	main.Until(`document.elementFromPoint(...(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector('[data-terminal="` + terminal + `"] [data-action=approve]').getBoundingClientRect()))?.dataset.action === 'approve'`)
 	main.Until(`document.querySelector('[data-terminal="` + terminal + `"] [data-action=approve]').ariaDisabled !== 'true'`)
