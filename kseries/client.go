@@ -49,8 +49,9 @@ type Config struct {
 	// OAuth is the application that the merchant has given their consent to. A client asks for no consent, and needs no
 	// RedirectURL and no Scopes.
 	OAuth OAuth
-	// Tokens is where the merchant's grant is kept, under the system [System] and the account Account. One that is deleted
-	// there is used for half a minute more at most, or as long as Tokens can't be read and the access token lasts.
+	// Tokens is where the merchant's grant is kept, under the system [System] and the account Account. A renewed one is written
+	// down there before it is used. One that was refused is tried again after half a minute, and a new one at once. One that is
+	// deleted there is used for half a minute more at most, or as long as Tokens can't be read and the access token lasts.
 	Tokens pairing.Tokens
 	// Account is the name of the grant. It is yours to choose: a grant has the rights of the user who consented, and may be
 	// good for several business locations or for one.

@@ -22,31 +22,14 @@
 // reference or have a person look.
 //
 // [Payments] does all that: it takes payments for checks at the terminals that tables are paired with, applies what was approved,
-// follows it until it is known what became of it, and keeps what a person has to see to.
-//
-//	// router is a pairing.Router, which runs, and the tables are paired with its terminals.
-//	payments, err := kseries.NewPayments(kseries.PaymentsConfig{Client: client, Router: router, EndpointID: endpoint})
-//	go payments.Run(ctx)
-//	hooks, err := kseries.NewNotificationHandler(kseries.NotificationConfig{
-//		Credentials: credentials, Deliveries: store, Handle: payments.Notification,
-//	})
-//	…
-//	paid, err := payments.Pay(ctx, kseries.PaymentRequest{
-//		ID: "visit-1001", Register: kseries.RegisterKey(location, "table-12"), AccountIdentifier: check.AccountIdentifier,
-//		Amount: due, Currency: "EUR",
-//	})
-//	fmt.Println(paid.Stage, paid.Reason)
+// follows it until it is known what became of it, and keeps what a person has to see to. Its example shows the whole of it.
 //
 // # Authentication
 //
 // A merchant consents by OAuth: send them to [OAuth.AuthCodeURL], read where they come back with [OAuth.ParseCallback], turn
 // the code into a grant with [OAuth.Exchange] and keep it in a [pairing.Tokens]. A client with OAuth and Tokens renews the
-// access token before it ends and after it was refused. Refresh tokens can be used once: clients of one store of tokens, in one
-// process or many, take turns, and write a new pair down before they use it. When the consent is gone, errors match
-// [ErrReconnect]; a grant that was refused is tried again after half a minute, and a new one at once. A grant that is deleted is
-// used for half a minute more at most.
-//
-// V1 wants code and refresh token in the URL: keep logs of URLs off the way there. This package shows no URL.
+// access token before it ends and after it was refused; refresh tokens can be used once, and clients of one store of tokens take
+// turns, in one process or many. When the consent is gone, errors match [ErrReconnect].
 //
 // # Errors
 //

@@ -35,7 +35,8 @@ type OAuthVersion int
 
 // The generations.
 const (
-	// V1 is for applications from before November 2025 that were not migrated.
+	// V1 is for applications from before November 2025 that were not migrated. It wants code and refresh token in the URL: keep
+	// logs of URLs off the way there. This package shows no URL.
 	V1 OAuthVersion = 1
 	// V2 is for all others.
 	V2 OAuthVersion = 2

@@ -9,6 +9,17 @@ import (
 )
 
 // Backend is the hotel system. Embed [Unimplemented] in it: methods may be added. Its methods must be safe for concurrent use.
+//
+// One that doesn't know what it has posted posts a charge twice if the process dies between the posting and its record and the charge
+// comes again, or if an error was returned after posting. No receiver can prevent that.
+//
+// If a process dies while it posts, or between the posting and its record, the charge and its bill are refused as still being posted
+// (503) until their claim ends: a minute and twice Config.Timeout after it was begun, so 80 s by default. Who tries after that has the
+// backend called again. The same goes for a charge that has failed, if the store could not forget it then. If the store fails after
+// the posting, the point of sale is told that it was posted, and the log that it was not written down.
+//
+// A backend that is still at work when a process on another node takes over, after the same time, has two callers at once; within one
+// process there never are.
 type Backend interface {
 	// Charge posts a bill: what [Charge.Postings] returns goes to rooms, and everything else is information. nil means that it
 	// was posted, durably: that is answered to the point of sale, and remembered. An error means that it wasn't, or that nobody

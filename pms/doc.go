@@ -31,17 +31,10 @@
 //
 // # What a backend must do
 //
-// Between a posting in the hotel system and its record here, the process can die, the store can fail, a node can stall. No receiver
-// can close that gap: only the hotel system can, which knows what it has posted. So [Backend.Charge] must write down Charge.Key and
-// [Charge.Account] in the same transaction as the posting, each of them unique, and return nil for what is there already. Then
-// nothing is posted twice. A backend that doesn't posts a charge twice if the process dies in that gap and the charge comes again,
-// or if an error was returned after posting.
-//
-// If a process dies while it posts, or between the posting and its record, the charge and its bill are refused as still being posted
-// (503) until their claim ends: a minute and twice Config.Timeout after it was begun, so 80 s by default. Who tries after that has the
-// backend called again. The same goes for a charge that has failed, if the store could not forget it then. If the store fails after the posting, the point of sale is told that it was posted, and the
-// log that it was not written down. A backend that is still at work when a process on another node takes over, after the same time,
-// has two callers at once; within one process there never are.
+// Between a posting in the hotel system and its record here, the process can die, the store can fail, a node can stall. Only the hotel
+// system can close that gap, which knows what it has posted: [Backend.Charge] must write down Charge.Key and [Charge.Account] in the
+// same transaction as the posting, each of them unique, and return nil for what is there already. Then nothing is posted twice.
+// [Backend] says what happens otherwise, and how long a charge is refused after a process died.
 //
 // How long the point of sale waits for an answer, and whether it sends the same key when a waiter tries again, is not documented.
 //

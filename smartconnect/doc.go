@@ -25,22 +25,16 @@
 //
 // # Pairing
 //
-// A register is paired with at most one terminal; a terminal may serve many registers, each paired with a code of its own,
-// and takes their transactions in the order in which the server gets them. Pairing again replaces the terminal, if it
-// succeeds. A terminal that is swapped for another usually stays paired. SmartConnect has no call to list or end pairings:
-// they are ended at the terminal. Nor does it say which terminal a register was paired with: the first transaction tells
-// ([Transaction.DeviceID]), and so does [Register.Status].
+// A register is paired with at most one terminal; a terminal may serve many registers, each paired with a code of its own.
+// Pairing again replaces the terminal, if it succeeds. SmartConnect has no call to list or end pairings, and doesn't say which
+// terminal a register was paired with: the first transaction tells ([Transaction.DeviceID]), and so does [Register.Status].
 //
 // A lane that shall use several terminals has a virtual register for each: [Client.Lane].
 //
 // # Transactions
 //
-// Those that move money are started by a method of [Register] each, from [Register.Purchase] to [Register.QRRefund], and
-// followed by [Client.Await]. Those that don't ([Register.Status], [Register.Logon], [Register.SettlementInquiry],
-// [Register.SettlementCutover], [Register.ReprintReceipt], [Register.ReadCard], [Register.LastTransaction]) wait for their
-// answer, which is never read as a payment's. [Register.Start] takes types that this package doesn't know yet.
-//
-// The server gets every one of them asynchronously: it answers at once, and is polled for the rest, at least 2 s apart.
+// Those that move money, from [Register.Purchase] to [Register.QRRefund], are started and then followed by [Client.Await]. The
+// others, such as [Register.Status] and [Register.SettlementInquiry], wait for their answer, which is never read as a payment's.
 // There is no call to cancel a transaction. It is cancelled at the terminal, and a context that ends only ends the waiting.
 //
 // # Errors

@@ -12,6 +12,10 @@ import (
 // Register is a register at SmartConnect with the three names that it proves itself with. All that it sends has the same
 // three, so what it was paired under is what its transactions run under. [Client.Register] makes one; it is safe for
 // concurrent use. The zero value is not usable: its methods return an error.
+//
+// The server gets every transaction asynchronously: it answers at once, and is polled for the rest, at least 2 s apart. A terminal
+// takes the transactions of its registers in the order in which the server gets them. A terminal that is swapped for another usually
+// stays paired. [Register.Start] takes types that this package doesn't know yet.
 type Register struct {
 	client *Client
 	// form returns the names, and what With added to them. It is a function because the register ID is a secret, and fmt

@@ -73,6 +73,38 @@ type Config struct {
 
 // Handler serves the pages. It is safe for concurrent use, and any number of nodes may serve the same pages from the same
 // store.
+//
+// # What a sale has
+//
+// The sell screen doesn't acknowledge an ACCEPT. That the sale has an approved payment follows from two things together: a page was
+// about to say so, and the sale's paid sum has since grown by at least as much. Where these contradict each other, the cashier is
+// asked. (Cash of the same amount, taken after an ACCEPT was lost, looks the same as that payment; reconcile with
+// [xseries.SalesService].)
+//
+// The [pairing.Payment] keeps how far it has come as its Mark: "", "told …", "recorded: …" or "given back: …". Approved payments whose
+// mark is empty were not handed to a sale as far as is known: list them with [pairing.Router.Payments], and look at the sale before
+// giving anything back. (A page that can't reach the gateway for five seconds hands an approved payment over all the same, and nobody
+// can write that down.)
+//
+// # What is trusted
+//
+// The vendor signs nothing: whoever knows the address of the Pay page can open it with any register and amount. Opening it has no
+// effect. To begin a payment takes a token of a page that was opened, and a message that says the same as its address; the register
+// must be the store's, and paired. That keeps other sites and mistakes away, not somebody who talks to the gateway directly: they
+// can have a terminal ask for a card, which somebody has to present there. [Config.Check] is where a company that knows more says no.
+//
+// Messages go to the sell screen's exact origin, and only those from there are heard. Other sites can't frame the pages, nor send
+// forms. There is no inline script, and nothing is loaded from elsewhere. No cookie is needed in the iframe.
+//
+// # Running it
+//
+// Nodes may serve the same page in turns. Progress comes as server-sent events that last 25 s at most; through proxies that hold them
+// back the page asks every 1.5 s instead. A Pay page may wait 12 hours for a pairing, and follow a payment for 7 days. Under another
+// Key, merchants connect again and open Pay pages are opened again; payments go on. What is known of a register, such as its currency,
+// is asked for again after ten minutes. Register [Handler.Close] with [http.Server.RegisterOnShutdown].
+//
+// Clients that are slow on purpose are for the server: set the timeouts of [http.Server]. That for writing must be above 70 s,
+// which pairing a terminal may take; streams of progress see to their own.
 type Handler struct {
 	config  Config
 	base    *url.URL // without a slash at the end
