@@ -298,7 +298,7 @@ func TestExchangeClosesItsOwnConnections(t *testing.T) {
 			if state == http.StateClosed {
 				return
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("the connection stays open")
 		}
 	}

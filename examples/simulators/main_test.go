@@ -79,7 +79,7 @@ func payOnce(t *testing.T, line string) {
 	identity.Set("AmountTotal", "1250")
 	posted := f.call(http.MethodPost, d.SmartConnect.BaseURL+"/Transaction", form, identity.Encode())
 	require.Equal(t, "PENDING", posted["transactionStatus"])
-	f.call(http.MethodGet, terminal+"/transaction?wait_ms=5000", "", "")
+	f.call(http.MethodGet, terminal+"/transaction?wait_ms=20000", "", "")
 	f.call(http.MethodPost, terminal+"/approve", "", "")
 	polling, ok := posted["data"].(map[string]any)["PollingUrl"].(string)
 	require.True(t, ok)

@@ -324,7 +324,7 @@ func TestSimDrivesARestaurant(t *testing.T) {
 	b.ok(http.MethodPost, payPath, payFor(check.Account, "one", "9", ""))
 	require.Equal(t, TaskWaiting, simOK[[]KSeriesTask](b.rig, "GET", "/kseries/tasks", "")[0].State)
 	b.simDone("POST", "/kseries/tasks/expire", "")
-	require.Len(t, simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=1&wait_ms=5000", ""), 1)
+	require.Len(t, simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=1&wait_ms=20000", ""), 1)
 	b.simDone("POST", "/kseries/pos", `{"state":"online"}`)
 	b.simDone("POST", "/kseries/tasks/fail", `{"count":1,"error_type":"UPDATE_FAILED"}`)
 	b.simDone("POST", "/kseries/notifications/hold", "")
@@ -335,9 +335,9 @@ func TestSimDrivesARestaurant(t *testing.T) {
 		b.ok(http.MethodPost, payPath, payFor(check.Account, reference, "9", ""))
 	}
 	// The order is turned round of what there is: the point of sale has done everything by then.
-	require.Eventually(t, func() bool { return len(b.KSeries.Notifications()) == 4 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.KSeries.Notifications()) == 4 }, 20*time.Second, time.Millisecond)
 	b.simDone("POST", "/kseries/notifications/release", `{"reversed":true}`)
-	list := simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=4&wait_ms=5000", "")
+	list := simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=4&wait_ms=20000", "")
 	require.Equal(t, []string{"one FAILURE delivered", "two FAILURE lost", "three SUCCESS delivered", "three SUCCESS delivered"}, func() (texts []string) {
 		for _, n := range list {
 			texts = append(texts, n.Reference+" "+n.Status+" "+string(n.State))

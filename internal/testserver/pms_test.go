@@ -439,10 +439,10 @@ func TestPMSControlAPI(t *testing.T) {
 	sim("POST", "/postings/release", "")
 	var bill PMSBill
 	require.NoError(t, json.Unmarshal([]byte(sim("POST", "/bills", `{"items":[{"sku":"S03","quantity":2}],"payments":[{"method":"IKPMS","reservation_id":"001","tip":"1"}]}`)), &bill))
-	require.Contains(t, sim("GET", "/postings?settled=1&wait_ms=5000", ""), `"state":"success"`)
+	require.Contains(t, sim("GET", "/postings?settled=1&wait_ms=20000", ""), `"state":"success"`)
 	sim("POST", "/bills/"+bill.Account+"/tip", `{"tip":"2"}`)
 	sim("POST", "/bills/A12345.3/void", "")
-	require.Contains(t, sim("GET", "/postings?settled=4&wait_ms=5000", ""), `"kind":"void"`)
+	require.Contains(t, sim("GET", "/postings?settled=4&wait_ms=20000", ""), `"kind":"void"`)
 	sim("POST", "/bills/"+bill.Account+"/post-again", `{"new_key":true}`)
 	require.Contains(t, sim("GET", "/bills", ""), `"taken_back_by":"A12345.2"`)
 	require.Contains(t, sim("GET", "/provider", ""), `"Inn"`)
