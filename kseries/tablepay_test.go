@@ -488,7 +488,7 @@ func (f *floor) dies(node *kseries.Payments, moment int) {
 		}
 		return nil
 	}
-	f.pos.before, f.pos.after, f.store.before, f.store.after = step, step, step, step
+	f.at(step)
 	f.pos.mu.Lock()
 	f.pos.notify = func(n kseries.Notification) { _ = node.Notification(dying, n) }
 	f.pos.mu.Unlock()
@@ -496,8 +496,17 @@ func (f *floor) dies(node *kseries.Payments, moment int) {
 	defer cancel()
 	require.Error(f.t, node.Run(limited))
 	die()
-	alive := func(string) error { return nil }
-	f.pos.before, f.pos.after, f.store.before, f.store.after = alive, alive, alive, alive
+	f.at(func(string) error { return nil })
+}
+
+// at has step called before and after each request and each write. A notification may be on its way.
+func (f *floor) at(step func(string) error) {
+	f.pos.mu.Lock()
+	f.pos.before, f.pos.after = step, step
+	f.pos.mu.Unlock()
+	f.store.mu.Lock()
+	f.store.before, f.store.after = step, step
+	f.store.mu.Unlock()
 }
 
 func crashAt(t *testing.T, fails []string, lost bool, moment int) {
