@@ -144,17 +144,26 @@ func TestNothingIsLeftOfAnOutage(t *testing.T) { //nolint:paralleltest // see ab
 	}
 	before := goleak.IgnoreCurrent()
 
-	store, err := pgstore.Open(t.Context(), config)
+	// What is prepared has as long as a busy machine needs.
+	patient := config
+	patient.Timeout = time.Minute
+	setup, err := pgstore.Open(t.Context(), patient)
 	require.NoError(t, err)
+	for i := range 10 {
+		_, err := setup.PutPairing(t.Context(), pairing.Pairing{Register: benchRegister(i), Terminal: benchTerminal(i)}, -1)
+		require.NoError(t, err)
+	}
+	require.NoError(t, setup.Close())
+	var store *pgstore.Store
+	require.Eventually(t, func() bool {
+		store, err = pgstore.Open(t.Context(), config)
+		return err == nil
+	}, time.Minute, time.Millisecond)
 	router, err := pairing.New(pairing.Config{
 		Store: store, Drivers: map[string]pairing.Driver{"smartconnect": approver{}},
 		Lease: 400 * time.Millisecond, PollInterval: 50 * time.Millisecond,
 	})
 	require.NoError(t, err)
-	for i := range 10 {
-		_, err := store.PutPairing(t.Context(), pairing.Pairing{Register: benchRegister(i), Terminal: benchTerminal(i)}, -1)
-		require.NoError(t, err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = router.Run(ctx) })
