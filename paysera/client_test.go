@@ -640,3 +640,14 @@ func TestAllEndsWhenTheListDoesNot(t *testing.T) {
 	require.ErrorContains(t, last, "the page from item 2 is the one before it again")
 	require.Equal(t, []int64{1, 2}, ids)
 }
+
+// TestAllGoesOnWhenTheListGrows has an item come in at the beginning of a list between two pages.
+func TestAllGoesOnWhenTheListGrows(t *testing.T) {
+	c := client(t, inProcess(answer(`{"spots":[{"id":2}],"_metadata":{"total":2}}`)))
+	var ids []int64
+	for spot, err := range c.Spots.All(t.Context(), paysera.SpotWaiting, paysera.ListOptions{}) {
+		require.NoError(t, err)
+		ids = append(ids, spot.ID)
+	}
+	require.Equal(t, []int64{2, 2}, ids, "an item may come twice")
+}
