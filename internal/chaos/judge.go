@@ -416,9 +416,10 @@ const between = 100 * time.Millisecond
 // late looks for payments that were sent though half of their lease had gone when the node looked at its clock.
 func (c *collated) late() Finding {
 	f := Finding{Name: lateSends}
+	half, between := c.h.Scenario.Lease/2, between+c.h.Scenario.Slack
 	overtaken, heldUp := 0, 0
 	for _, e := range c.h.Events {
-		switch half := c.h.Scenario.Lease / 2; {
+		switch {
 		case e.What != "send" || e.Since <= half:
 		case e.Since <= half+between:
 			heldUp++

@@ -164,6 +164,10 @@ func TestJudge(t *testing.T) {
 			func(h *History) { h.Events[6].To = 26 * second },
 			slowRecovery, nil,
 		},
+		"taken over later than the slack allows": {
+			func(h *History) { h.Scenario.Slack, h.Events[6].To = second, 27*second },
+			slowRecovery, nil,
+		},
 		"nothing written for long": {
 			func(h *History) { h.Faults = append(h.Faults, Fault{What: "healed", At: 12 * second}) },
 			slowResume, nil,
@@ -216,6 +220,11 @@ func TestJudgeAllows(t *testing.T) {
 		},
 		"a store that went away again before anything was written": func(h *History) {
 			h.Faults = append(h.Faults, Fault{What: "healed", At: 12 * second}, Fault{What: "postgres killed", At: 13 * second})
+		},
+		"slow in everything, within the slack": func(h *History) {
+			h.Scenario.Slack = 10 * second
+			h.Events[1].Since, h.Events[6].To = second/2+between+10*second, 30*second
+			h.Faults = append(h.Faults, Fault{What: "healed", At: 12 * second})
 		},
 		"never acknowledged, and not there": func(h *History) {
 			h.Submissions = append(h.Submissions, &Submission{ID: "p9", Terminal: "t", Amount: "1", Called: second})

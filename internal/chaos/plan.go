@@ -55,7 +55,7 @@ func plan(name string) []Scenario {
 }
 
 // follow plays the scenarios of a plan and reports each as it ends. It goes on after a bad one. If common has a Store,
-// those on another one are left out; each has its Seed, and takes its Most at most.
+// those on another one are left out; each has its Seed and its Slack, and takes its Most at most.
 func follow(ctx context.Context, name string, common Scenario, keep string, out io.Writer) error {
 	scenarios := plan(name)
 	if len(scenarios) == 0 {
@@ -67,7 +67,7 @@ func follow(ctx context.Context, name string, common Scenario, keep string, out 
 		if common.Store != "" && s.Store != common.Store {
 			continue
 		}
-		s.Seed, s.Most = common.Seed, common.Most
+		s.Seed, s.Most, s.Slack = common.Seed, common.Most, common.Slack
 		began := time.Now()
 		h, err := play(ctx, s, io.Discard)
 		if err != nil {

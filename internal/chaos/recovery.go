@@ -47,14 +47,14 @@ func (c *collated) recovery() Finding {
 		f.Text = "nothing had to be taken over"
 		return f
 	}
-	p99 := percentile(took, 99)
+	p99, most := percentile(took, 99), c.h.Scenario.Lease+spare+c.h.Scenario.Slack
 	f.Text = fmt.Sprintf("%s of %s (%d takeovers, p50 %s, max %s; %d more by a node that died before it told)", short(p99),
-		c.h.Scenario.Lease+spare, len(took), short(percentile(took, 50)), short(percentile(took, 100)), missing)
+		most, len(took), short(percentile(took, 50)), short(percentile(took, 100)), missing)
 	if c.h.Scenario.Name == "disk" {
 		f.Text = "not judged: nobody can take over what can't be written down; " + f.Text
 		return f
 	}
-	if p99 > c.h.Scenario.Lease+spare {
+	if p99 > most {
 		f.Bad = 1
 	}
 	return f
@@ -136,10 +136,10 @@ func (c *collated) resume() Finding {
 		f.Text = "it was never away"
 		return f
 	}
-	p99 := percentile(took, 99)
-	f.Text = fmt.Sprintf("%s of %s (%d times, p50 %s, max %s; %d times it went away again before)", short(p99), backTime, len(took),
+	p99, most := percentile(took, 99), backTime+c.h.Scenario.Slack
+	f.Text = fmt.Sprintf("%s of %s (%d times, p50 %s, max %s; %d times it went away again before)", short(p99), most, len(took),
 		short(percentile(took, 50)), short(percentile(took, 100)), again)
-	if p99 > backTime {
+	if p99 > most {
 		f.Bad = 1
 	}
 	return f

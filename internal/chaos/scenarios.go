@@ -32,6 +32,8 @@ type Scenario struct {
 	Seed                        uint64
 	// Most is how long to go on at most, however often the damage was done by then. Zero is for ever.
 	Most time.Duration `json:",omitempty"`
+	// Slack is how much longer than it should anything may take without being bad: the machine has other work.
+	Slack time.Duration `json:",omitempty"`
 	// Break breaks the nodes, so that the judge has something to find.
 	Break string `json:",omitempty"`
 }
@@ -252,6 +254,7 @@ func (r *run) settle(ctx context.Context) error {
 	if r.Break != "" {
 		patience = brokenSettleTime
 	}
+	patience += r.Slack
 	for end := now() + patience; now() < end && ctx.Err() == nil; pause(ctx, 50*time.Millisecond) {
 		left, err := store.ListPayments(ctx, open, 1)
 		if err == nil && len(left) == 0 {
