@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -81,7 +83,7 @@ func (b *book) change(do func(p *pages) error) error {
 	return nil
 }
 
-// write replaces a file: whenever the machine dies, the old or the new one is there.
+// write replaces a file: whenever the machine dies, the old or the new one is there, and the new one once write has returned.
 func write(path string, content any) error {
 	text, err := json.MarshalIndent(content, "", "\t")
 	if err != nil {
@@ -98,7 +100,14 @@ func write(path string, content any) error {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	if err := os.Rename(path+".new", path); err != nil || runtime.GOOS == "windows" { // which can't flush folders
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // want writes down what the guests at a table want.

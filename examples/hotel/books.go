@@ -195,38 +195,38 @@ func debit(ctx context.Context, tx *sql.Tx, bill int64, p pms.Posting) error {
 
 // credit takes a posting back: the one of the same bill and amount. What was never posted is not given back.
 func credit(ctx context.Context, tx *sql.Tx, bill int64, chain string, p pms.Posting) error {
-	back, err := origin(ctx, tx, chain, p)
+	back, gratuity, err := origin(ctx, tx, chain, p)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO postings (bill, reservation, amount, gratuity, takes_back)
-		SELECT ?, reservation, ?, '-' || gratuity, id FROM postings WHERE id = ?`, bill, p.Amount.String(), back)
+		SELECT ?, reservation, ?, ?, id FROM postings WHERE id = ?`, bill, p.Amount.String(), gratuity.Neg().String(), back)
 	return err
 }
 
-// origin finds the posting that another one takes back.
-func origin(ctx context.Context, tx *sql.Tx, chain string, p pms.Posting) (id int64, err error) {
+// origin finds the posting that another one takes back, and its tip.
+func origin(ctx context.Context, tx *sql.Tx, chain string, p pms.Posting) (id int64, gratuity decimal.Decimal, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT p.id, p.reservation, p.amount, p.gratuity FROM postings p JOIN bills b ON b.id = p.bill
 		WHERE b.chain = ? AND p.takes_back IS NULL AND p.id NOT IN (SELECT takes_back FROM postings WHERE takes_back IS NOT NULL) ORDER BY p.id DESC`, chain)
 	if err != nil {
-		return 0, err
+		return 0, gratuity, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var at string
-		var amount, gratuity decimal.Decimal
+		var amount decimal.Decimal
 		if err := rows.Scan(&id, &at, &amount, &gratuity); err != nil {
-			return 0, err
+			return 0, gratuity, err
 		}
 		// The reservation may be missing, and the sign of the tip is documented nowhere.
 		if (p.ReservationID == "" || p.ReservationID == at) && amount.Equal(p.Amount.Neg()) && gratuity.Abs().Equal(p.Gratuity.Abs()) {
-			return id, nil
+			return id, gratuity, nil
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return 0, err
+		return 0, gratuity, err
 	}
-	return 0, pms.Refuse("Not found: what this takes back wasn't posted")
+	return 0, gratuity, pms.Refuse("Not found: what this takes back wasn't posted")
 }
 
 // room is a reservation with its folio.

@@ -123,6 +123,19 @@ func TestAReversalStandsBesideItsOrigin(t *testing.T) {
 	require.Equal(t, "0", balance)
 }
 
+func TestAReversalOfANegativeTip(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	bill := pmstest.NewCharge("key").Set("payments.0.reservationId", "R-101")
+	less := bill.Clone().Set("payments.0.gratuity", json.Number("-1.00"))
+	for _, c := range []*pmstest.Charge{less, less.Void()} {
+		require.NoError(t, b.post(t.Context(), parsed(t, c)))
+	}
+	lines, balance := folio(t, b)
+	require.Len(t, lines, 2)
+	require.Equal(t, "0", balance)
+}
+
 func TestAllOrNothing(t *testing.T) {
 	t.Parallel()
 	b := newBooks(t)
