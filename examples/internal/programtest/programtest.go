@@ -183,7 +183,7 @@ func (p *Process) Kill() {
 	_ = p.cmd.Wait()
 	p.cmd = nil
 	// Nobody sends anything on a connection to the one that was killed.
-	http.DefaultClient.CloseIdleConnections()
+	http.DefaultClient.CloseIdleConnections() //nolint:forbidigo // it is what the tests of the programs use.
 }
 
 // Sent waits until the program has written down that a payment is at its terminal. One that is killed before doesn't know
@@ -195,17 +195,19 @@ func (p *Process) Sent() {
 		p.t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		sent, err := store.ListPayments(p.t.Context(), pairing.Filter{States: []pairing.State{pairing.Sent}}, 1)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		sent, err := store.ListPayments(ctx, pairing.Filter{States: []pairing.State{pairing.Sent}}, 1)
 		if err != nil {
-			p.t.Fatal(err)
+			p.t.Fatalf("no payment is at its terminal: %v", err)
 		}
 		if len(sent) > 0 {
 			return
 		}
-		if time.Now().After(end) {
-			p.t.Fatal("no payment is at its terminal")
-		}
+		<-tick.C
 	}
 }
 
