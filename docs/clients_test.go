@@ -90,7 +90,7 @@ func clientMistakes() []mistake {
 		})},
 		{"the server hangs, and the context has no deadline", listing(func(sys *testserver.Systems, c *xseries.Config) {
 			c.HTTP.Timeout = 50 * time.Millisecond
-			sys.Fault(testserver.On("xseries", "GET", "/api"), testserver.Delay(time.Second))
+			sys.Fault(testserver.On("xseries", "GET", "/api"), testserver.Delay(time.Hour))
 		})},
 		{"the context had ended before the call", func(t *testing.T) string {
 			client, err := xseries.New(xseries.Config{DomainPrefix: "acme", AccessToken: "token", HTTP: options(t)})

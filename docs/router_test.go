@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -52,11 +53,22 @@ func setupMistakes() []mistake {
 			return sees(t, err)
 		}},
 		{"`Run` was never called", func(t *testing.T) string {
-			s := newShop(t).pair(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			defer cancel()
-			_, err := s.router.Pay(ctx, sale())
-			return sees(t, err)
+			var seen string
+			// The clock of a bubble: the payment is accepted long before anybody is tired of waiting.
+			synctest.Test(t, func(t *testing.T) {
+				router, err := pairing.New(pairing.Config{Store: memstore.New(memstore.Config{}), Drivers: map[string]pairing.Driver{
+					smartconnect.Provider: smartconnect.NewDriver(&smartconnect.Client{}),
+				}})
+				require.NoError(t, err)
+				terminal := pairing.Terminal{Provider: smartconnect.Provider, Serial: "7070714000"}
+				_, err = router.PairTerminal(t.Context(), pairing.Pairing{Register: till(), Terminal: terminal})
+				require.NoError(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err = router.Pay(ctx, sale())
+				seen = sees(t, err)
+			})
+			return seen
 		}},
 	}
 }

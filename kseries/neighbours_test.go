@@ -327,8 +327,8 @@ func TestMenu(t *testing.T) {
 
 // TestDeepNestingCostsNoMoreThanItsLength would take far longer than it may if each level read all of what is below once more.
 func TestDeepNestingCostsNoMoreThanItsLength(t *testing.T) {
-	const depth = 3000
-	padding := `"` + strings.Repeat("x", 1<<20) + `"`
+	const depth = 4500
+	padding := `"` + strings.Repeat("x", 2<<20) + `"`
 	text := `{"ikentooMenuId":1,"menuEntryGroups":` + strings.Repeat(`[{"menuEntry":`, depth) + padding + strings.Repeat(`}]`, depth) + `}`
 	start := time.Now()
 	var read kseries.Menu
@@ -336,7 +336,7 @@ func TestDeepNestingCostsNoMoreThanItsLength(t *testing.T) {
 	text = `{"salesEntries":` + strings.Repeat(`[{"subLineItems":`, depth) + padding + strings.Repeat(`}]`, depth) + `}`
 	var check kseries.Check
 	require.NoError(t, json.Unmarshal([]byte(text), &check))
-	require.Less(t, time.Since(start), 5*time.Second)
+	require.Less(t, time.Since(start), time.Minute)
 }
 
 func FuzzMenu(f *testing.F) {

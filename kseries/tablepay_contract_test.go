@@ -72,7 +72,7 @@ func TestContractTablePayments(t *testing.T) {
 		check := v.table(1)
 		c.wrong(check)
 		request := kseries.PaymentRequest{ID: name, Register: table, AccountIdentifier: check.Account, Amount: d(c.amount), Currency: "EUR"}
-		patient, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		patient, cancel := context.WithTimeout(t.Context(), patience)
 		paid, err := payments.Pay(patient, request)
 		cancel()
 		v.KSeries.LoseNotifications(0)

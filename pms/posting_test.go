@@ -482,10 +482,11 @@ func TestManyAtOnceOnTwoNodes(t *testing.T) {
 	known := &pmstest.Recorder{}
 	var nodes []*httptest.Server
 	for range 2 {
-		store, err := sqlitestore.Open(t.Context(), sqlitestore.Config{Path: path})
+		// Neither loses its patience with a disk that stands still for a while.
+		store, err := sqlitestore.Open(t.Context(), sqlitestore.Config{Path: path, BusyTimeout: 2 * time.Minute})
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, store.Close()) })
-		server := httptest.NewServer(newHotel(t, store, func(c *pms.Config) { c.Backend = known }))
+		server := httptest.NewServer(newHotel(t, store, func(c *pms.Config) { c.Backend, c.Timeout = known, 2*time.Minute }))
 		t.Cleanup(server.Close)
 		nodes = append(nodes, server)
 	}

@@ -18,7 +18,7 @@ const (
 	// glance is how often the guest looks at the phone.
 	glance = 200 * time.Millisecond
 	// patience is how long the guest waits for the waiter.
-	patience = 10 * time.Second
+	patience = time.Minute
 )
 
 var (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,6 +23,8 @@ type database struct{ file, dsn, schema string }
 const (
 	usualFile   = "tillroute.db"
 	usualSchema = "tillroute"
+	// busyTime is how long a gateway and the person who looks after its payments wait for each other, also on a slow disk.
+	busyTime = 30 * time.Second
 )
 
 // flags adds the flags that name the database.
@@ -36,7 +39,7 @@ func (d *database) open(ctx context.Context) (pairing.Store, error) {
 	if d.dsn != "" {
 		return pgstore.Open(ctx, pgstore.Config{DSN: tillroute.Secret(d.dsn), Schema: d.schema})
 	}
-	return sqlitestore.Open(ctx, sqlitestore.Config{Path: d.file})
+	return sqlitestore.Open(ctx, sqlitestore.Config{Path: d.file, BusyTimeout: busyTime})
 }
 
 // openExisting opens a database that a gateway has made.

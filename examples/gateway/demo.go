@@ -28,10 +28,10 @@ import (
 const (
 	// pollInterval is shorter than the vendor allows: the simulated one is on this machine.
 	pollInterval = 300 * time.Millisecond
-	// lease is short, so that a demo that was killed goes on soon after it is started again.
-	lease = 4 * time.Second
+	// usualLease is short, so that a demo that was killed goes on soon after it is started again.
+	usualLease = 4 * time.Second
 	// joinTime is how long a gateway may take to say what world it is in.
-	joinTime = 3 * time.Second
+	joinTime = 30 * time.Second
 )
 
 // demo is the gateway, and the simulated world around it.
@@ -56,6 +56,7 @@ type options struct {
 	database database
 	metrics  string
 	join     string
+	lease    time.Duration
 }
 
 // start opens the database and starts everything. What runs ends with stop.
@@ -78,7 +79,7 @@ func start(ctx context.Context, o options, stderr io.Writer) (*demo, error) {
 	if d.store, err = o.database.open(ctx); err != nil {
 		return fail(err)
 	}
-	if err := d.build(at, "http://"+gatewayAt.Addr().String()+"/xseries", logger); err != nil {
+	if err := d.build(at, "http://"+gatewayAt.Addr().String()+"/xseries", o.lease, logger); err != nil {
 		_ = d.store.Close()
 		return fail(err)
 	}
@@ -129,7 +130,7 @@ func join(ctx context.Context, page string) (at testserver.Description, err erro
 }
 
 // build makes what a payment company would run, from the public packages alone.
-func (d *demo) build(at testserver.Description, address string, logger *slog.Logger) error {
+func (d *demo) build(at testserver.Description, address string, lease time.Duration, logger *slog.Logger) error {
 	terminals, err := smartconnect.New(smartconnect.Config{
 		BusinessName: "John Doe's Coffee Shop",
 		VendorName:   "Tillroute",

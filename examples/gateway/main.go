@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	var o options
+	o := options{lease: usualLease}
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "host:port of the page; the gateway listens on the port after it, or on free ones for port 0")
 	o.database.flags(flags)
 	flags.StringVar(&o.join, "join", "", "`address` of another gateway's page, on whose simulated world and -dsn this one works too")

@@ -76,6 +76,7 @@ func TestBrowserFirstVisit(t *testing.T) {
 	pay.Shows("h1", terminal)
 	page.Screenshot("demo-paying")
 
+	p.Sent()
 	p.Kill()
 	pay.Shows("#trouble", "The connection is lost")
 	p.Start()

@@ -20,7 +20,7 @@ import (
 )
 
 // onceTime bounds the one payment.
-const onceTime = 30 * time.Second
+const onceTime = 5 * time.Minute
 
 // visitor is a person with a browser, as far as one is needed.
 type visitor struct{ http.Client }

@@ -27,7 +27,8 @@ func paces() []pace { return []pace{quick, slow, late} }
 type desk struct {
 	pms.Unimplemented
 
-	books *books
+	books  *books
+	thinks time.Duration
 
 	mu   sync.Mutex
 	pace pace
@@ -37,13 +38,13 @@ type desk struct {
 func (d *desk) Charge(ctx context.Context, c pms.Charge) error {
 	at := d.at()
 	if at == slow {
-		return think(ctx)
+		return d.think(ctx)
 	}
 	if err := d.books.post(ctx, c); err != nil {
 		return err
 	}
 	if at == late {
-		return think(ctx)
+		return d.think(ctx)
 	}
 	return nil
 }
@@ -70,11 +71,11 @@ func (d *desk) set(p pace) error {
 	return nil
 }
 
-// think takes longer than the handler waits.
-func think(ctx context.Context) error {
+// think takes longer than the handler waits, or gives up by itself, as a hotel system does whose own server doesn't answer.
+func (d *desk) think(ctx context.Context) error {
 	select {
-	case <-time.After(time.Minute):
-		return nil
+	case <-time.After(d.thinks):
+		return context.DeadlineExceeded
 	case <-ctx.Done():
 		return ctx.Err()
 	}

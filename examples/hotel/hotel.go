@@ -20,12 +20,22 @@ import (
 	"github.com/tillroute/tillroute/pms"
 )
 
-const (
-	// timeout is short, so that nobody who tries out a slow hotel system waits long.
-	timeout = 2 * time.Second
-	// remembered is how long answers are kept at least.
-	remembered = 30 * 24 * time.Hour
-)
+// remembered is how long answers are kept at least.
+const remembered = 30 * 24 * time.Hour
+
+// times are how long things take.
+type times struct {
+	// timeout is how long the hotel may think about a charge.
+	timeout time.Duration
+	// thinks is how long a hotel system thinks that is slow, until it gives up by itself.
+	thinks time.Duration
+}
+
+// usual has a short timeout, so that nobody who tries out a slow hotel system waits long.
+func usual() times { return times{timeout: 2 * time.Second, thinks: time.Hour} }
+
+// patient is for those who don't watch: the disk may be slow, and only what is meant to comes too late.
+func patient() times { return times{timeout: time.Minute, thinks: time.Second} }
 
 // hotel is the hotel, and the simulated world around it.
 type hotel struct {
@@ -34,6 +44,7 @@ type hotel struct {
 	out    io.Writer
 	logger *slog.Logger
 	world  *testserver.Systems
+	times  times
 
 	// The hotel's part, which -once ends and starts again.
 	at     string
@@ -49,19 +60,19 @@ type hotel struct {
 func (h *hotel) say(format string, args ...any) { _, _ = fmt.Fprintf(h.out, format+"\n", args...) }
 
 // start opens the databases and starts everything. What runs ends with stop.
-func start(ctx context.Context, addr, db string, stdout, stderr io.Writer) (*hotel, error) {
+func start(ctx context.Context, addr, db string, t times, stdout, stderr io.Writer) (*hotel, error) {
 	// The hotel is somewhere else than Lightspeed.
 	hotelAt, worldAt, err := program.Listen(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	h := &hotel{
-		url: "http://" + hotelAt.Addr().String(), at: hotelAt.Addr().String(), files: strings.TrimSuffix(db, ".db"), out: stdout,
+		url: "http://" + hotelAt.Addr().String(), at: hotelAt.Addr().String(), files: strings.TrimSuffix(db, ".db"), out: stdout, times: t,
 		logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), failed: make(chan error, 4), //nolint:mnd // enough for each that runs.
 	}
 	h.world = testserver.New(testserver.Options{
 		PublicURL: "http://" + worldAt.Addr().String(), StateFile: h.files + ".simulated.json", Title: "A restaurant in a hotel",
-		Links: []testserver.Link{{Text: "Reception", URL: h.url + "/"}},
+		Links: []testserver.Link{{Text: "Reception", URL: h.url + "/"}}, PMS: testserver.PMSOptions{Timeout: max(15*time.Second, 2*t.timeout)}, //nolint:mnd // as it waits usually.
 	})
 	if err := h.world.Load(); err != nil {
 		return nil, errors.Join(err, hotelAt.Close(), worldAt.Close())
@@ -95,7 +106,7 @@ func (h *hotel) open(ctx context.Context, at net.Listener, db string) (err error
 	if err != nil {
 		return fail(err)
 	}
-	h.desk = &desk{books: kept, pace: quick}
+	h.desk = &desk{books: kept, pace: quick, thinks: h.times.thinks}
 	handler, err := h.handler(tillroute.Secret(key), h.store)
 	if err != nil {
 		return fail(err)
@@ -113,7 +124,7 @@ func (h *hotel) open(ctx context.Context, at net.Listener, db string) (err error
 
 func (h *hotel) handler(key tillroute.Secret, deliveries pairing.Deliveries) (http.Handler, error) {
 	return pms.NewHandler(pms.Config{
-		Backend: h.desk, Keys: []pms.Key{{APIKey: key}}, Deliveries: deliveries, Timeout: timeout, Logger: h.logger,
+		Backend: h.desk, Keys: []pms.Key{{APIKey: key}}, Deliveries: deliveries, Timeout: h.times.timeout, Logger: h.logger,
 	})
 }
 

@@ -27,6 +27,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8095", "host:port of the hotel; the simulated restaurant listens on the port after it, or on a free one for port 0")
 	db := flags.String("db", "hotel.db", "the SQLite `file` that remembers what was answered; the folios and the simulated world are kept beside it")
 	once := flags.Bool("once", false, "let a few guests eat without asking, on files and ports of its own unless -db and -addr say otherwise, and exit")
+	times := usual()
+	flags.DurationVar(&times.timeout, "timeout", times.timeout, "how long the hotel may think about a charge; longer with -once")
 	if err := program.Parse(flags, args); err != nil {
 		return err
 	}
@@ -37,8 +39,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		defer clean()
 		stderr = io.Discard // What goes wrong there is meant to.
+		times = patient()
 	}
-	h, err := start(ctx, *addr, *db, stdout, stderr)
+	h, err := start(ctx, *addr, *db, times, stdout, stderr)
 	if err != nil {
 		return err
 	}

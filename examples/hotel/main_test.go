@@ -188,12 +188,15 @@ type process struct {
 	*programtest.Process
 
 	t *testing.T
+	// timeout is what -timeout says: longer than a slow machine needs, usually.
+	timeout string
 	// url is the hotel's, and restaurant that of the waiter's page.
 	url, restaurant string
 }
 
 func (p *process) start() {
 	p.t.Helper()
+	p.Args = append(p.Args[:4:4], "-timeout", p.timeout)
 	p.Start()
 	for _, address := range []*string{&p.url, &p.restaurant} {
 		*address = regexp.MustCompile(`http://\S+`).FindString(p.Line())
@@ -227,7 +230,7 @@ func (p *process) posted() (state, message string) {
 		State   string `json:"state"`
 		Message string `json:"message"`
 	}
-	require.NoError(p.t, json.Unmarshal([]byte(p.sim("GET", "/postings?settled=1&wait_ms=20000", "")), &list))
+	require.NoError(p.t, json.Unmarshal([]byte(p.sim("GET", "/postings?settled=1&wait_ms=60000", "")), &list))
 	require.Len(p.t, list, 1)
 	return list[0].State, list[0].Message
 }
@@ -235,13 +238,14 @@ func (p *process) posted() (state, message string) {
 // TestKilledBetweenPostingAndRecord kills the program when the hotel has posted and not answered.
 func TestKilledBetweenPostingAndRecord(t *testing.T) {
 	t.Parallel()
-	p := &process{Process: programtest.NewProcess(t), t: t}
+	p := &process{Process: programtest.NewProcess(t), t: t, timeout: "10m"}
 	p.start()
 	p.call("POST", p.url+"pace/late", "")
 	p.sim("POST", "/bills", `{"items":[{"sku":"B01","quantity":1}],"payments":[{"method":"IKPMS","reservation_id":"R-102"}]}`)
 	count := func() int { return strings.Count(p.call("GET", p.url, ""), `data-bill="A12345.1"`) }
-	require.Eventually(t, func() bool { return count() == 1 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return count() == 1 }, 2*time.Minute, 10*time.Millisecond)
 	p.Kill()
+	p.timeout = "5s"
 	p.start()
 	// The restaurant has had no answer, and sends it once more. The record says that somebody is posting it.
 	state, message := p.posted()
@@ -254,6 +258,7 @@ func TestKilledBetweenPostingAndRecord(t *testing.T) {
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `UPDATE deliveries SET lease_until = 1 WHERE finished_at IS NULL`)
 	require.NoError(t, errors.Join(err, db.Close()))
+	p.timeout = "10m"
 	p.start()
 	p.sim("POST", "/bills/A12345.1/post-again", "")
 	state, message = p.posted()
@@ -263,7 +268,7 @@ func TestKilledBetweenPostingAndRecord(t *testing.T) {
 
 // TestBrowserFirstVisit does what a newcomer does at the reception and in the restaurant.
 func TestBrowserFirstVisit(t *testing.T) {
-	p := &process{Process: programtest.NewProcess(t), t: t}
+	p := &process{Process: programtest.NewProcess(t), t: t, timeout: "10m"}
 	p.start()
 	b := browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "ERR_NETWORK", "Failed to fetch")
 	reception := b.Open(p.url, 1280)

@@ -12,7 +12,7 @@ import (
 )
 
 // onceTime bounds all that happens with -once.
-const onceTime = time.Minute
+const onceTime = 5 * time.Minute
 
 // once lets guests eat, and compares the folios with what the restaurant has posted.
 func (h *hotel) once(ctx context.Context) error {

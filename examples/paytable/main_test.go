@@ -83,7 +83,7 @@ func (p *process) sim(verb, path, body string) int {
 // approve approves the payment that a terminal asks for, as soon as it does.
 func (p *process) approve(terminal string) {
 	p.t.Helper()
-	p.sim(http.MethodGet, "/smartconnect/terminals/"+terminal+"/transaction?wait_ms=20000", "")
+	p.sim(http.MethodGet, "/smartconnect/terminals/"+terminal+"/transaction?wait_ms=60000", "")
 	p.sim(http.MethodPost, "/smartconnect/terminals/"+terminal+"/approve", "")
 }
 
@@ -123,6 +123,7 @@ func TestBrowserGuestsPay(t *testing.T) {
 	tab.Press("10\r")
 	page.Shows("ol li", "at the terminal")
 	page.Shows("#check + table", "of which being paid")
+	p.Sent()
 	p.Kill()
 	page.Shows("#trouble", "The connection is lost")
 	p.start()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ func payOnce(t *testing.T, line string) {
 	require.NoError(t, json.Unmarshal([]byte(line), &d), line)
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	f := foreign{t: t, client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
+	f := foreign{t: t, client: &http.Client{Transport: transport, Timeout: 2 * time.Minute}}
 	const form = "application/x-www-form-urlencoded"
 
 	terminal := d.SmartConnect.Terminals[0].SimURL
@@ -79,7 +80,7 @@ func payOnce(t *testing.T, line string) {
 	identity.Set("AmountTotal", "1250")
 	posted := f.call(http.MethodPost, d.SmartConnect.BaseURL+"/Transaction", form, identity.Encode())
 	require.Equal(t, "PENDING", posted["transactionStatus"])
-	f.call(http.MethodGet, terminal+"/transaction?wait_ms=20000", "", "")
+	f.call(http.MethodGet, terminal+"/transaction?wait_ms=60000", "", "")
 	f.call(http.MethodPost, terminal+"/approve", "", "")
 	polling, ok := posted["data"].(map[string]any)["PollingUrl"].(string)
 	require.True(t, ok)
@@ -170,7 +171,7 @@ func TestTheStateOutlivesTheProcess(t *testing.T) {
 	}
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	f := foreign{t: t, client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
+	f := foreign{t: t, client: &http.Client{Transport: transport, Timeout: 2 * time.Minute}}
 	const form = "application/x-www-form-urlencoded"
 
 	first, kill := start("127.0.0.1:0")
@@ -189,6 +190,7 @@ func TestTheStateOutlivesTheProcess(t *testing.T) {
 	address, err := url.Parse(polling)
 	require.NoError(t, err)
 	kill()
+	transport.CloseIdleConnections() // those to the one that was killed
 
 	second, kill := start(address.Host)
 	defer kill()
@@ -215,6 +217,8 @@ func TestReadmeCommandsWork(t *testing.T) {
 	}
 	commands := strings.ReplaceAll(script.String(), "curl -s ", "curl -sS --fail-with-body ")
 	require.Greater(t, strings.Count(commands, "curl"), 40)
+	// A machine may be slower than a reader's.
+	commands = regexp.MustCompile(`wait_ms=\d+`).ReplaceAllString(commands, "wait_ms=60000")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

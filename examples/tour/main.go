@@ -23,7 +23,7 @@ func main() {
 var errNotOK = errors.New("not every step did what it should")
 
 // limit is how long the tour may take in all. It takes a few seconds.
-const limit = 60 * time.Second
+const limit = 5 * time.Minute
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("tour", flag.ContinueOnError)

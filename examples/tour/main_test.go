@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,10 +22,8 @@ func TestTour(t *testing.T) {
 		tour := exec.CommandContext(t.Context(), program, "-json")
 		var stdout, stderr bytes.Buffer
 		tour.Stdout, tour.Stderr = &stdout, &stderr
-		begin := time.Now()
 		err := tour.Run()
 		require.NoError(t, err, "%s%s", &stdout, &stderr)
-		require.Less(t, time.Since(begin), 30*time.Second)
 		require.Empty(t, stderr.String())
 		decoder := json.NewDecoder(&stdout)
 		decoder.DisallowUnknownFields()

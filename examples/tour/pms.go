@@ -19,8 +19,8 @@ import (
 const (
 	// hotelKey is what the restaurant proves itself with. A real one is long and random.
 	hotelKey = "a key of the tour"
-	// hotelTimeout is how long the hotel may think about a charge.
-	hotelTimeout = 300 * time.Millisecond
+	// hotelTimeout is how long the hotel may think about a charge: its disk may be slow.
+	hotelTimeout = time.Minute
 
 	room1 = "001"
 	room2 = "002"
@@ -39,13 +39,12 @@ type inn struct {
 }
 
 // Charge posts a bill once, whatever happens.
-func (i *inn) Charge(ctx context.Context, c pms.Charge) error {
+func (i *inn) Charge(_ context.Context, c pms.Charge) error {
 	late, err := i.post(c)
 	if err != nil || !late {
 		return err
 	}
-	<-ctx.Done()
-	return ctx.Err()
+	return context.DeadlineExceeded // so that nobody has to wait for it
 }
 
 func (i *inn) post(c pms.Charge) (late bool, err error) {

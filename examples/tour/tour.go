@@ -51,6 +51,7 @@ func (t *tour) take(ctx context.Context) error {
 	t.systems = testserver.New(testserver.Options{
 		SmartConnect: testserver.SmartConnectOptions{MinPoll: pollInterval / 2},
 		Paysera:      testserver.PayseraOptions{RateLimit: -1},
+		PMS:          testserver.PMSOptions{Timeout: 2 * hotelTimeout}, //nolint:mnd // the hotel is heard out.
 	})
 	listener, err := t.systems.Listen(ctx, "127.0.0.1:0")
 	if err != nil {

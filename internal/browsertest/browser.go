@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long one test may use the browser.
-const patience = 5 * time.Minute
+const patience = 20 * time.Minute
 
 // program finds Chromium or Chrome.
 func program(tb testing.TB) string {
@@ -42,7 +42,7 @@ func start(tb testing.TB, tolerated []string) context.Context {
 	options := append(append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...),
 		chromedp.ExecPath(program(tb)), chromedp.NoSandbox, chromedp.DisableGPU, // root has no sandbox, and the pages are ours
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.WSURLReadTimeout(time.Minute), // a machine that is busy with other tests
+		chromedp.WSURLReadTimeout(stepTime), // a machine that is busy with other tests
 	)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	tb.Cleanup(cancel)

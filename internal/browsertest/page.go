@@ -19,8 +19,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// stepTime is how long a step of a test waits for what should happen.
-const stepTime = 20 * time.Second
+// stepTime is how long a step of a test waits for what should happen: a machine may be slow, or stand still for some seconds.
+const stepTime = 2 * time.Minute
 
 // height is how high a page's window is.
 const height = 800

@@ -42,7 +42,7 @@ func (bell) Await(_ context.Context, p pairing.Payment, _ func(string)) (pairing
 type rooms struct{ pms.Unimplemented }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	folder, err := os.MkdirTemp("", "consumer-")
 	if err != nil {

@@ -22,8 +22,9 @@ const maxBody = 10 << 20
 // Engine is what all simulated systems share: it records what they are asked, plays the scripted faults and
 // collects violations. Its methods may be called from any goroutine.
 type Engine struct {
-	now    func() time.Time
-	keeper *keeper // nil when no state is kept
+	now             func() time.Time
+	keeper          *keeper // nil when no state is kept
+	receiverTimeout time.Duration
 
 	mu         sync.Mutex
 	requests   []*Request
@@ -69,7 +70,7 @@ func (v Violation) String() string {
 
 // newEngine makes an engine that reads the time from now.
 func newEngine(now func() time.Time) *Engine {
-	return &Engine{now: now}
+	return &Engine{now: now, receiverTimeout: receiverTimeout}
 }
 
 // Requests returns the requests to a system, in order of arrival. An empty system, method or path means any;

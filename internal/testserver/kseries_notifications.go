@@ -284,7 +284,7 @@ func (k *KSeries) deliver(ctx context.Context, d *kNotification) {
 	k.mu.Lock()
 	target, payload, with, username, password := d.URL, d.Payload, d.BasicAuth, d.Username, d.Password
 	k.mu.Unlock()
-	status, _, err := post(ctx, target, "application/json", payload, func(req *http.Request) {
+	status, _, err := k.engine.post(ctx, target, "application/json", payload, func(req *http.Request) {
 		if with {
 			req.SetBasicAuth(username, password)
 		}

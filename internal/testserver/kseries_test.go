@@ -87,7 +87,7 @@ func (b *bistro) next() string {
 	select {
 	case text := <-b.got:
 		return text
-	case <-time.After(10 * time.Second):
+	case <-time.After(testPatience):
 		require.Fail(b.t, "no notification came")
 		return ""
 	}
@@ -324,7 +324,7 @@ func TestSimDrivesARestaurant(t *testing.T) {
 	b.ok(http.MethodPost, payPath, payFor(check.Account, "one", "9", ""))
 	require.Equal(t, TaskWaiting, simOK[[]KSeriesTask](b.rig, "GET", "/kseries/tasks", "")[0].State)
 	b.simDone("POST", "/kseries/tasks/expire", "")
-	require.Len(t, simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=1&wait_ms=20000", ""), 1)
+	require.Len(t, simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=1&wait_ms=60000", ""), 1)
 	b.simDone("POST", "/kseries/pos", `{"state":"online"}`)
 	b.simDone("POST", "/kseries/tasks/fail", `{"count":1,"error_type":"UPDATE_FAILED"}`)
 	b.simDone("POST", "/kseries/notifications/hold", "")
@@ -335,9 +335,9 @@ func TestSimDrivesARestaurant(t *testing.T) {
 		b.ok(http.MethodPost, payPath, payFor(check.Account, reference, "9", ""))
 	}
 	// The order is turned round of what there is: the point of sale has done everything by then.
-	require.Eventually(t, func() bool { return len(b.KSeries.Notifications()) == 4 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.KSeries.Notifications()) == 4 }, testPatience, time.Millisecond)
 	b.simDone("POST", "/kseries/notifications/release", `{"reversed":true}`)
-	list := simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=4&wait_ms=20000", "")
+	list := simOK[[]KSeriesNotification](b.rig, "GET", "/kseries/notifications?settled=4&wait_ms=60000", "")
 	require.Equal(t, []string{"one FAILURE delivered", "two FAILURE lost", "three SUCCESS delivered", "three SUCCESS delivered"}, func() (texts []string) {
 		for _, n := range list {
 			texts = append(texts, n.Reference+" "+n.Status+" "+string(n.State))

@@ -262,5 +262,5 @@ func (p *Paysera) send(ctx context.Context, d *walletCallback) (status int, answ
 		return 0, "", err
 	}
 	form := "event=" + url.QueryEscape(event) + "&sign=" + url.QueryEscape(signature)
-	return post(ctx, target, "application/x-www-form-urlencoded", form, func(*http.Request) {})
+	return p.engine.post(ctx, target, "application/x-www-form-urlencoded", form, func(*http.Request) {})
 }

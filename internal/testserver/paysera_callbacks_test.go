@@ -61,7 +61,7 @@ func (w *wallet) verified(callback [2]string) bool {
 // settled waits until n callbacks are no longer pending and returns their types and states.
 func (w *wallet) settled(n int) []string {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), testPatience)
 	defer cancel()
 	list, err := w.Paysera.WaitCallbacks(ctx, n)
 	require.NoError(w.t, err)

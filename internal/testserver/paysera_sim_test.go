@@ -95,7 +95,7 @@ func TestSimSetsUpPaysera(t *testing.T) {
 	}
 	require.Equal(t, http.StatusConflict, w.sim("GET", "/paysera/callbacks?settled=2", "").status)
 	w.simDone("POST", "/paysera/callbacks/release", `{"reversed":true}`)
-	list := simOK[[]PayseraCallback](w.rig, "GET", "/paysera/callbacks?settled=3&wait_ms=20000", "")
+	list := simOK[[]PayseraCallback](w.rig, "GET", "/paysera/callbacks?settled=3&wait_ms=60000", "")
 	require.Equal(t, []DeliveryState{DeliveryLost, DeliveryDelivered, DeliveryDelivered}, []DeliveryState{list[0].State, list[1].State, list[2].State})
 	require.Equal(t, http.StatusBadRequest, w.sim("GET", "/paysera/callbacks?settled=x", "").status)
 

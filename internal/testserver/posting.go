@@ -20,8 +20,9 @@ const (
 	DeliveryLost      DeliveryState = "lost"
 )
 
-// deliveryTimeout is how long a receiver may take, as X-Series documents. For others it is a judgment.
-const deliveryTimeout = 5 * time.Second
+// receiverTimeout is how long a receiver may take unless the options say otherwise, as X-Series documents. For others it is a
+// judgment.
+const receiverTimeout = 5 * time.Second
 
 // posting is what all that is posted has in the books of a system, beside what it says. Its parts stand where each
 // system keeps them.
@@ -101,8 +102,8 @@ func waitPosted[T any](ctx context.Context, n int, what string, list func() ([]T
 }
 
 // post posts a body and returns the status and the beginning of the answer. prepare may add to the header.
-func post(ctx context.Context, target, kind, body string, prepare func(*http.Request)) (status int, answer string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
+func (e *Engine) post(ctx context.Context, target, kind, body string, prepare func(*http.Request)) (status int, answer string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, e.receiverTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
 	if err != nil {

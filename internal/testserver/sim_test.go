@@ -45,7 +45,7 @@ func TestSimDrivesATerminal(t *testing.T) {
 
 	simOK[DeviceState](r, "POST", terminalPath+"/extras", `{"surcharge_cents":15,"tip_cents":100}`)
 	posted := r.post("r1", "Card.Purchase", "AmountTotal", "500")
-	got := simOK[Transaction](r, "GET", terminalPath+"/transaction?wait_ms=1000", "")
+	got := simOK[Transaction](r, "GET", terminalPath+"/transaction?wait_ms=60000", "")
 	require.Equal(t, posted.TransactionID, got.ID)
 	require.Equal(t, got.ID, simOK[DeviceState](r, "GET", terminalPath, "").Current.ID)
 	require.False(t, simOK[DeviceState](r, "POST", terminalPath+"/unplug", "").Plugged)

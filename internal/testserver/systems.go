@@ -38,6 +38,10 @@ type Options struct {
 	// Links are beside the title, see [Systems.SetLinks].
 	Links []Link
 
+	// ReceiverTimeout is how long who receives webhooks, callbacks and notifications may take. Default: 5 s, as X-Series documents;
+	// for the others that is a judgment.
+	ReceiverTimeout time.Duration
+
 	// StateFile is a file in which the state of all systems is kept, so that a new process goes on where the last one
 	// was killed: with the same credentials, sales, pairings, and what is on the terminals' screens. See [Systems.Load].
 	// Credentials and the gateway's URL that are given in the options take the place of those in the file. Faults,
@@ -74,6 +78,7 @@ func New(opts Options) *Systems {
 		opts.Now = time.Now
 	}
 	e := newEngine(opts.Now)
+	e.receiverTimeout = orDefault(opts.ReceiverTimeout, receiverTimeout)
 	if opts.StateFile != "" {
 		e.keeper = &keeper{path: opts.StateFile}
 	}
@@ -238,10 +243,14 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
+// testPatience is how long tests have by default where a vendor would lose its patience: a machine may stand still for some seconds.
+const testPatience = 2 * time.Minute
+
 // Start serves the simulated systems on a free loopback port for the time of a test. At its end it reports what
-// [Engine.Complaints] lists.
+// [Engine.Complaints] lists. Receivers, and hotel systems, have two minutes to answer unless the options say otherwise.
 func Start(tb TB, opts Options) *Systems {
 	tb.Helper()
+	opts.ReceiverTimeout, opts.PMS.Timeout = orDefault(opts.ReceiverTimeout, testPatience), orDefault(opts.PMS.Timeout, testPatience)
 	s := New(opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	ln, err := s.Listen(ctx, "127.0.0.1:0")

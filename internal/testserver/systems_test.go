@@ -79,7 +79,7 @@ func TestServeStopsCleanlyWithAnswersUnderWay(t *testing.T) {
 		}
 		failed <- err
 	}()
-	require.Eventually(t, func() bool { return len(sys.Requests("", "", "")) == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(sys.Requests("", "", "")) == 1 }, testPatience, time.Millisecond)
 	cancel()
 	require.NoError(t, <-served)
 	require.Error(t, <-failed, "an answer that is held back ends with the simulation")

@@ -31,7 +31,7 @@ func TestTablesInABrowser(t *testing.T) {
 	b.ok(http.MethodPost, payPath, payFor(account, "part-1", "10", ""))
 	on("19.80")
 	w.choose("#pos", "offline")
-	require.Eventually(t, func() bool { return b.KSeries.POS() == POSOffline }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return b.KSeries.POS() == POSOffline }, testPatience, time.Millisecond)
 	b.ok(http.MethodPost, payPath, payFor(account, "part-2", "5", ""))
 	w.until("document.querySelector('#tasks').innerText.includes('Waiting')")
 	for _, width := range []int64{320, 768, 1280} {

@@ -295,7 +295,7 @@ func (s *XSeries) send(ctx context.Context, d *delivery) (int, error) {
 	if !how.Bare {
 		body += "&domain_prefix=" + url.QueryEscape(s.opts.DomainPrefix) + "&environment=production"
 	}
-	status, _, err := post(ctx, target, "application/x-www-form-urlencoded", body, func(req *http.Request) {
+	status, _, err := s.engine.post(ctx, target, "application/x-www-form-urlencoded", body, func(req *http.Request) {
 		if !signed {
 			return // a webhook that a person made has no application, and so no secret
 		}

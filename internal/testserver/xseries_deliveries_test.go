@@ -78,7 +78,7 @@ func (r *rig) pay(total string) string {
 // settled waits until n deliveries are over.
 func (r *rig) settled(n int) []Delivery {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testPatience)
 	defer cancel()
 	list, err := r.XSeries.WaitDeliveries(ctx, n)
 	require.NoError(r.t, err)
@@ -230,7 +230,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		r := newRig(t, Options{})
 		r.subscribe(r.connect("webhooks").AccessToken, "sale.update", "http://127.0.0.1:1/")
 		r.pay("1")
-		require.Eventually(t, func() bool { return r.XSeries.Deliveries()[0].Attempts > 1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return r.XSeries.Deliveries()[0].Attempts > 1 }, testPatience, time.Millisecond)
 		got := r.XSeries.Deliveries()[0]
 		require.Equal(t, DeliveryPending, got.State)
 		require.Contains(t, got.Error, "refused")
@@ -324,7 +324,7 @@ func TestSimSteersDeliveries(t *testing.T) {
 	r.simDone("POST", "/xseries/deliveries/duplicate", `{"count":1}`)
 	r.pay("2")
 	r.simDone("POST", "/xseries/deliveries/release", `{"reversed":true}`)
-	list := simOK[[]Delivery](r, "GET", "/xseries/deliveries?settled=3&wait_ms=20000", "")
+	list := simOK[[]Delivery](r, "GET", "/xseries/deliveries?settled=3&wait_ms=60000", "")
 	require.Len(t, list, 3)
 	require.Len(t, rec.all(), 2)
 	require.Equal(t, rec.all()[0], rec.all()[1])

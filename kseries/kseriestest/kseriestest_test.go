@@ -114,7 +114,7 @@ func TestPaymentsThatFail(t *testing.T) {
 	restaurant.HoldNotifications()
 	apply("r-3")
 	apply("r-4")
-	require.Eventually(t, func() bool { return len(restaurant.Applied()) == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(restaurant.Applied()) == 2 }, 2*time.Minute, time.Millisecond)
 	restaurant.ReleaseNotifications(true)
 	_, err = restaurant.WaitNotifications(t.Context(), 4)
 	require.NoError(t, err)

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +20,12 @@ import (
 	"time"
 
 	"github.com/tillroute/tillroute/examples/internal/program"
+	"github.com/tillroute/tillroute/pairing"
+	"github.com/tillroute/tillroute/pairing/sqlitestore"
 )
+
+// patience is how long a test waits for what should happen: a machine may be slow, or stand still for some seconds.
+const patience = 2 * time.Minute
 
 // Run is what a program's main function calls.
 type Run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
@@ -59,7 +66,7 @@ func Stops(t *testing.T, run Run) {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it does not stop")
 	}
 }
@@ -175,24 +182,54 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	p.cmd = nil
+	// Nobody sends anything on a connection to the one that was killed.
+	http.DefaultClient.CloseIdleConnections() //nolint:forbidigo // it is what the tests of the programs use.
 }
 
-// FreePorts returns a port that nobody listens on at this moment, and the one after it, which is free too.
+// Sent waits until the program has written down that a payment is at its terminal. One that is killed before doesn't know
+// afterwards how the payment ended.
+func (p *Process) Sent() {
+	p.t.Helper()
+	store, err := sqlitestore.Open(p.t.Context(), sqlitestore.Config{Path: p.Args[3], BusyTimeout: patience})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		sent, err := store.ListPayments(ctx, pairing.Filter{States: []pairing.State{pairing.Sent}}, 1)
+		if err != nil {
+			p.t.Fatalf("no payment is at its terminal: %v", err)
+		}
+		if len(sent) > 0 {
+			return
+		}
+		<-tick.C
+	}
+}
+
+// FreePorts returns a port that nobody listens on at this moment, and the one after it, which is free too. They are not among
+// those that systems give to whoever asks for any: nobody else gets them while a program is started, or killed and started again.
 func FreePorts(t *testing.T) (first, next string) {
 	t.Helper()
+	const from, to = 10_000, 32_000
 	for range 50 {
-		one := listen(t, "127.0.0.1:0")
-		host, port, err := net.SplitHostPort(one.Addr().String())
-		n, atoiErr := strconv.Atoi(port)
-		if err = errors.Join(err, atoiErr); err != nil {
-			t.Fatal(err)
+		n := from + rand.N(to-from) //nolint:gosec // any will do.
+		var found [2]string
+		for i := range found {
+			var config net.ListenConfig
+			at, err := config.Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+i)))
+			if err != nil {
+				break
+			}
+			found[i] = at.Addr().String()
+			_ = at.Close()
 		}
-		var config net.ListenConfig
-		two, err := config.Listen(t.Context(), "tcp", net.JoinHostPort(host, strconv.Itoa(n+1)))
-		_ = one.Close()
-		if err == nil {
-			_ = two.Close()
-			return one.Addr().String(), two.Addr().String()
+		if found[1] != "" {
+			return found[0], found[1]
 		}
 	}
 	t.Fatal("there are no two free ports side by side")

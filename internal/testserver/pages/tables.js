@@ -55,9 +55,16 @@ function drawTasks(tasks) {
 }
 
 let seen = '';
+let looks = 0;
+let shown = 0; // the number of the last look
 
+// look shows how the tables are. A look that was overtaken by a later one is not shown.
 async function look() {
+  looks += 1;
+  const mine = looks;
   const [all, tasks, pos] = await Promise.all([call('GET', '/kseries/checks'), call('GET', '/kseries/tasks'), call('GET', '/kseries/pos')]);
+  if (mine < shown) return;
+  shown = mine;
   const now = JSON.stringify([all, tasks, pos]);
   if (now === seen) return;
   seen = now;

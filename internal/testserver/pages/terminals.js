@@ -98,13 +98,20 @@ function drawCharges(charges) {
 
 let seen = '';
 let seenCharges = '';
+let looks = 0;
+let shown = 0; // the number of the last look
 
+// look shows how the terminals are. A look that was overtaken by a later one is not shown.
 async function look() {
+  looks += 1;
+  const mine = looks;
   const single = articles.length === 1;
   const [states, charges] = await Promise.all([
     single ? call('GET', path(articles[0])).then((one) => [one]) : call('GET', '/smartconnect/terminals'),
     call('GET', '/smartconnect/charges' + (single ? '?terminal=' + encodeURIComponent(articles[0].dataset.terminal) : '')),
   ]);
+  if (mine < shown) return;
+  shown = mine;
   const now = JSON.stringify([states, charges.length]);
   if (now !== seen) {
     seen = now;
@@ -140,9 +147,9 @@ async function watch() {
 
 async function act(article, work) {
   const note = part(article, 'note');
+  set(note, '');
   try {
     await work();
-    set(note, '');
   } catch (err) {
     set(note, err.message);
   }
