@@ -20,7 +20,7 @@ import (
 )
 
 // stepTime is how long a step of a test waits for what should happen.
-const stepTime = 20 * time.Second
+const stepTime = time.Minute
 
 // height is how high a page's window is.
 const height = 800
