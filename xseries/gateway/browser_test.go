@@ -522,7 +522,8 @@ func TestBrowserOtherOriginsAreIgnored(t *testing.T) {
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		query := url.Values{"amount": {"8.00"}, "origin": {"http://" + r.Host}, "register_id": {testserver.RegisterMain}}
-		_, _ = w.Write([]byte("<ol></ol><script>window.onmessage = e => { const li = document.createElement('li'); li.textContent = e.data; document.querySelector('ol').append(li) }</script>" +
+		_, _ = w.Write([]byte("<ol></ol><script>window.onmessage = e => { const li = document.createElement('li'); li.textContent = e.data; document.querySelector('ol').append(li);" +
+			"if (li.textContent.includes('ACCEPT')) setTimeout(() => { document.title = document.querySelector('li:last-child').textContent }, 5000) }</script>" +
 			"<iframe src='" + m.handler.GatewayURL() + "?" + query.Encode() + "'></iframe><iframe src='" + evil.URL + "'></iframe>"))
 	}))
 	t.Cleanup(host.Close)
@@ -542,6 +543,8 @@ func TestBrowserOtherOriginsAreIgnored(t *testing.T) {
 	assert.Equal(t, []string{`{"step":"SETUP","setup":{"enable_close":false}}`, `{"step":"DATA"}`}, strings.Fields(heard))
 	require.NoError(t, device.Approve())
 	page.Main().Shows("li", "ACCEPT")
+	page.Main().Until("document.title")
+	assert.Contains(t, page.Main().Text("document.title"), "ACCEPT", "a sell screen that takes its time is told nothing more")
 }
 
 func TestBrowserForeignSitesCannotFrameThePage(t *testing.T) {
