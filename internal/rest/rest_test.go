@@ -287,31 +287,38 @@ func TestAWaitThatTheCallerCannotAffordIsNotBegun(t *testing.T) {
 func TestAnEndedContextReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	waiting := make(chan struct{}, 1)
-	for name, handler := range map[string]http.HandlerFunc{
-		"while the server works": func(_ http.ResponseWriter, r *http.Request) {
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		change  func(*rest.Config)
+	}{
+		"while the server works": {handler: func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			waiting <- struct{}{}
 			<-r.Context().Done()
-		},
-		"while it waits to try again": func(w http.ResponseWriter, _ *http.Request) {
+		}},
+		"while it waits to try again": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "25")
 			w.WriteHeader(http.StatusTooManyRequests)
-			waiting <- struct{}{}
-		},
-		"while the body comes": func(w http.ResponseWriter, r *http.Request) {
+		}, change: func(config *rest.Config) { config.HTTP.Logger = slog.New(logged{"trying again", waiting}) }},
+		"while the body comes": {handler: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()
-			waiting <- struct{}{}
 			<-r.Context().Done()
-		},
+		}, change: func(config *rest.Config) {
+			next := config.HTTP.Transport
+			config.HTTP.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				response, err := next.RoundTrip(r)
+				waiting <- struct{}{}
+				return response, err
+			})
+		}},
 	} {
-		c := serve(t, handler, nil)
+		c := serve(t, test.handler, test.change)
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended time.Time
 		go func() {
 			<-waiting
-			time.Sleep(20 * time.Millisecond)
 			ended = time.Now()
 			cancel()
 		}()
@@ -322,6 +329,23 @@ func TestAnEndedContextReturnsAtOnce(t *testing.T) {
 		cancel()
 	}
 }
+
+// logged is a log that tells when it gets a message.
+type logged struct {
+	message string
+	tell    chan<- struct{}
+}
+
+func (l logged) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == l.message {
+		l.tell <- struct{}{}
+	}
+	return nil
+}
+
+func (logged) Enabled(context.Context, slog.Level) bool { return true }
+func (l logged) WithAttrs([]slog.Attr) slog.Handler     { return l }
+func (l logged) WithGroup(string) slog.Handler          { return l }
 
 func TestAContextThatHasEndedSendsNothing(t *testing.T) {
 	t.Parallel()
