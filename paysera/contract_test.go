@@ -256,7 +256,7 @@ func TestContractTheRest(t *testing.T) {
 	require.Equal(t, "private_client", info.Type)
 	at, err := merchant.ServerTime(ctx)
 	require.NoError(t, err)
-	require.WithinDuration(t, time.Now(), at, 5*time.Second)
+	require.WithinDuration(t, time.Now(), at, time.Minute)
 	key, err := merchant.PublicKey(ctx)
 	require.NoError(t, err)
 	require.Equal(t, 2048, key.N.BitLen())
@@ -538,7 +538,7 @@ func TestContractTheMerchantServesGuests(t *testing.T) {
 	sys.Paysera.DuplicateCallbacks(1)
 	sys.Fault(testserver.On("paysera", http.MethodPost, "/rest/v1/spot/*/order"), testserver.LoseReply())
 
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
@@ -557,7 +557,7 @@ func TestContractTheMerchantServesGuests(t *testing.T) {
 			}
 		}
 		return till.bill("bill-1").Status == paysera.BillPaid
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 2*time.Minute, 10*time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 	charges := sys.Paysera.Charges()
@@ -580,7 +580,7 @@ func TestContractASpotIsPaidAtItsTerminal(t *testing.T) {
 	guest := sys.Paysera.User(221)
 	spotID, err := guest.CheckIn(code(t, sys, "TABLE1").String())
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	done := make(chan error, 2)
 	go func() { done <- m.Run(ctx) }()

@@ -249,7 +249,7 @@ func TestDriverAwaitEnds(t *testing.T) {
 	p.Handle.Token = s.transaction().PollingURL
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	_, err := driver.Await(ctx, p, func(string) {})
+	_, err := smartconnect.NewDriver(s.client(t)).Await(ctx, p, func(string) {})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
 }

@@ -46,7 +46,7 @@ func startNode(t *testing.T, sys *testserver.Systems, store pairing.Store, watch
 	driver := smartconnect.NewDriver(client)
 	router, err := pairing.New(pairing.Config{
 		Store: store, Drivers: map[string]pairing.Driver{smartconnect.Provider: driver},
-		Lease: time.Second, PollInterval: 5 * time.Millisecond, BusyDelay: 5 * time.Millisecond,
+		Lease: time.Minute, PollInterval: 5 * time.Millisecond, BusyDelay: 5 * time.Millisecond,
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -201,7 +201,7 @@ func TestExpiry(t *testing.T) {
 				require.True(t, grant.Expiry.IsZero(), grant.Expiry)
 				return
 			}
-			require.WithinDuration(t, time.Now().Add(time.Duration(test.hours)*time.Hour), grant.Expiry, 10*time.Second)
+			require.WithinDuration(t, time.Now().Add(time.Duration(test.hours)*time.Hour), grant.Expiry, 5*time.Minute)
 		})
 	}
 }
@@ -271,15 +271,17 @@ func TestTokenIsReadFromJSONThatCallsItselfText(t *testing.T) {
 
 func TestExchangeHeedsTheContext(t *testing.T) {
 	hang := make(chan struct{})
-	s := newServer(t, func(http.ResponseWriter, *http.Request) { <-hang })
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newServer(t, func(http.ResponseWriter, *http.Request) {
+		cancel()
+		<-hang
+	})
 	defer close(hang)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
 	start := time.Now()
 	_, err := s.app().Exchange(ctx, xseries.Callback{Code: "c", DomainPrefix: "acme"})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
-	require.Less(t, time.Since(start), 2*time.Second)
+	require.Less(t, time.Since(start), 20*time.Second)
 }
 
 func TestExchangeClosesItsOwnConnections(t *testing.T) {

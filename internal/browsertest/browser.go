@@ -49,7 +49,8 @@ func start(tb testing.TB, tolerated []string) context.Context {
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
 	tb.Cleanup(stop)
 	// It would log each event of the browser that it does not know.
-	tab, closeTab := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
+	tab, closeTab := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}),
+		chromedp.WithBrowserOption(chromedp.WithDialTimeout(time.Minute)))
 	tb.Cleanup(func() {
 		_ = chromedp.Cancel(tab) // waits for the end of the browser
 		closeTab()

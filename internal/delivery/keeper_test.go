@@ -28,7 +28,7 @@ type desk struct {
 
 func newDesk(store pairing.Deliveries) *desk {
 	return &desk{Keeper: delivery.New(delivery.Config{
-		Deliveries: store, Source: "demo", Lease: time.Minute, FinishTime: 2 * time.Second,
+		Deliveries: store, Source: "demo", Lease: time.Minute, FinishTime: 10 * time.Second,
 	})}
 }
 

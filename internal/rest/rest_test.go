@@ -262,63 +262,90 @@ func TestRetryAfterBeyondTheLimitIsReturned(t *testing.T) {
 		err := c.Do(t.Context(), &read, rest.Request{Args: []string{"x"}}, nil)
 		require.ErrorIs(t, err, tillroute.ErrRateLimited)
 		require.Equal(t, want, asError(t, err).RetryAfter)
-		require.Less(t, time.Since(start), 5*time.Second)
+		require.Less(t, time.Since(start), 20*time.Second)
 		require.EqualValues(t, 1, asked.Load())
 	}
 }
 
 func TestAWaitThatTheCallerCannotAffordIsNotBegun(t *testing.T) {
 	t.Parallel()
-	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "20")
-		w.WriteHeader(http.StatusTooManyRequests)
-	}, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	start := time.Now()
-	err := c.Do(ctx, &read, rest.Request{Args: []string{"x"}}, nil)
-	require.Equal(t, 20*time.Second, asError(t, err).RetryAfter)
-	require.Less(t, time.Since(start), 5*time.Second)
+	synctest.Test(t, func(t *testing.T) {
+		c := client(t, "http://x.test", func(config *rest.Config) {
+			config.HTTP.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				return answer(r, 429, `{}`, "Retry-After", "20"), nil
+			})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		start := time.Now()
+		err := c.Do(ctx, &read, rest.Request{Args: []string{"x"}}, nil)
+		require.Equal(t, 20*time.Second, asError(t, err).RetryAfter)
+		require.Zero(t, time.Since(start))
+	})
 }
 
 func TestAnEndedContextReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	waiting := make(chan struct{}, 1)
-	for name, handler := range map[string]http.HandlerFunc{
-		"while the server works": func(_ http.ResponseWriter, r *http.Request) {
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		change  func(*rest.Config)
+	}{
+		"while the server works": {handler: func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			waiting <- struct{}{}
 			<-r.Context().Done()
-		},
-		"while it waits to try again": func(w http.ResponseWriter, _ *http.Request) {
+		}},
+		"while it waits to try again": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "25")
 			w.WriteHeader(http.StatusTooManyRequests)
-			waiting <- struct{}{}
-		},
-		"while the body comes": func(w http.ResponseWriter, r *http.Request) {
+		}, change: func(config *rest.Config) { config.HTTP.Logger = slog.New(logged{"trying again", waiting}) }},
+		"while the body comes": {handler: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()
-			waiting <- struct{}{}
 			<-r.Context().Done()
-		},
+		}, change: func(config *rest.Config) {
+			next := config.HTTP.Transport
+			config.HTTP.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				response, err := next.RoundTrip(r)
+				waiting <- struct{}{}
+				return response, err
+			})
+		}},
 	} {
-		c := serve(t, handler, nil)
+		c := serve(t, test.handler, test.change)
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended time.Time
 		go func() {
 			<-waiting
-			time.Sleep(20 * time.Millisecond)
 			ended = time.Now()
 			cancel()
 		}()
 		err := c.Do(ctx, &safe, rest.Request{Args: []string{"x"}, JSON: 1}, nil)
 		require.ErrorIs(t, err, context.Canceled, name)
 		require.ErrorIs(t, err, tillroute.ErrCanceled, name)
-		require.Less(t, time.Since(ended), 200*time.Millisecond, name)
+		require.Less(t, time.Since(ended), 10*time.Second, name)
 		cancel()
 	}
 }
+
+// logged is a log that tells when it gets a message.
+type logged struct {
+	message string
+	tell    chan<- struct{}
+}
+
+func (l logged) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == l.message {
+		l.tell <- struct{}{}
+	}
+	return nil
+}
+
+func (logged) Enabled(context.Context, slog.Level) bool { return true }
+func (l logged) WithAttrs([]slog.Attr) slog.Handler     { return l }
+func (l logged) WithGroup(string) slog.Handler          { return l }
 
 func TestAContextThatHasEndedSendsNothing(t *testing.T) {
 	t.Parallel()
@@ -334,14 +361,24 @@ func TestAContextThatHasEndedSendsNothing(t *testing.T) {
 
 func TestASlowAnswerTimesOut(t *testing.T) {
 	t.Parallel()
-	c := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
-	}, func(config *rest.Config) { config.HTTP.Timeout = 50 * time.Millisecond })
-	err := c.Do(t.Context(), &once, rest.Request{}, nil)
-	require.ErrorIs(t, err, tillroute.ErrTimeout)
-	require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
-	require.ErrorContains(t, err, "no answer within 50ms")
+	synctest.Test(t, func(t *testing.T) {
+		c := client(t, "http://x.test", func(config *rest.Config) {
+			transport := rest.NewTransport()
+			// A server that takes everything and says nothing.
+			transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+				near, far := net.Pipe()
+				go func() { _, _ = io.Copy(io.Discard, far) }()
+				return near, nil
+			}
+			config.HTTP.Transport, config.HTTP.Timeout = transport, 50*time.Millisecond
+		})
+		start := time.Now()
+		err := c.Do(t.Context(), &once, rest.Request{}, nil)
+		require.ErrorIs(t, err, tillroute.ErrTimeout)
+		require.ErrorIs(t, err, tillroute.ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "no answer within 50ms")
+		require.Equal(t, 50*time.Millisecond, time.Since(start))
+	})
 }
 
 func TestNoCredentialFollowsARedirect(t *testing.T) {
@@ -887,25 +924,35 @@ func TestAPostIsNotReplayedBehindOurBack(t *testing.T) {
 func TestAReadIsNotReplayedBehindOurBack(t *testing.T) {
 	t.Parallel()
 	for _, noReplay := range []bool{false, true} {
-		var asked atomic.Int32
-		var sizes []string
-		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			sizes = append(sizes, fmt.Sprint(r.ContentLength, r.TransferEncoding))
-			if asked.Add(1) == 1 {
-				_, _ = io.WriteString(w, "{}") // The connection is kept, and used again.
-				return
+		// On a slow machine net/http may not keep the first connection. Then nothing is seen.
+		for kept := false; !kept; {
+			var mu sync.Mutex
+			var sizes, connections []string
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				sizes, connections = append(sizes, fmt.Sprint(r.ContentLength, r.TransferEncoding)), append(connections, r.RemoteAddr)
+				first := len(connections) == 1
+				mu.Unlock()
+				if first {
+					_, _ = io.WriteString(w, "{}") // The connection is kept, and used again.
+					return
+				}
+				hangUp(t, w)
+			}, func(config *rest.Config) { config.HTTP.Retries = -1 })
+			request := rest.Request{Args: []string{"x"}, NoReplay: noReplay}
+			require.NoError(t, c.Do(t.Context(), &read, request, nil))
+			require.Error(t, c.Do(t.Context(), &read, request, nil))
+			mu.Lock()
+			if kept = connections[0] == connections[1]; kept {
+				want := 3 // net/http repeats it on a new connection.
+				if noReplay {
+					want = 2
+				}
+				require.Len(t, connections, want)
 			}
-			hangUp(t, w)
-		}, func(config *rest.Config) { config.HTTP.Retries = -1 })
-		request := rest.Request{Args: []string{"x"}, NoReplay: noReplay}
-		require.NoError(t, c.Do(t.Context(), &read, request, nil))
-		require.Error(t, c.Do(t.Context(), &read, request, nil))
-		want := int32(3) // net/http repeats it on a new connection.
-		if noReplay {
-			want = 2
+			require.Equal(t, "0 []", sizes[0], "the request has no body on the wire")
+			mu.Unlock()
 		}
-		require.Equal(t, want, asked.Load())
-		require.Equal(t, "0 []", sizes[0], "the request has no body on the wire")
 	}
 }
 
@@ -925,25 +972,27 @@ func TestNoCredentialGoesOutInClear(t *testing.T) {
 
 func TestA429OnAPost(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Int32
-	header := ""
-	handler := func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
-		if header != "" {
-			w.Header().Set("Retry-After", header)
-		}
-		w.WriteHeader(http.StatusTooManyRequests)
-	}
-	err := serve(t, handler, nil).Do(t.Context(), &once, rest.Request{}, nil)
-	require.ErrorIs(t, err, tillroute.ErrRateLimited)
-	require.EqualValues(t, 1, asked.Load(), "without a hint when to come back it is for the caller to decide")
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		var header []string
+		c := client(t, "http://x.test", func(config *rest.Config) {
+			config.HTTP.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				asked++
+				return answer(r, 429, `{}`, header...), nil
+			})
+		})
+		err := c.Do(t.Context(), &once, rest.Request{}, nil)
+		require.ErrorIs(t, err, tillroute.ErrRateLimited)
+		require.Equal(t, 1, asked, "without a hint when to come back it is for the caller to decide")
 
-	header = "20"
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
-	err = serve(t, handler, nil).Do(ctx, &once, rest.Request{}, nil)
-	require.ErrorIs(t, err, context.Canceled)
-	require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, "it was refused")
+		header = []string{"Retry-After", "20"}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, cancel)
+		err = c.Do(ctx, &once, rest.Request{}, nil)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, tillroute.ErrOutcomeUnknown, "it was refused")
+		require.Equal(t, 2, asked)
+	})
 }
 
 func TestWhatAnEarlierAttemptLeftOpenStaysOpen(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,8 @@ type mall struct {
 	started int
 	// mute loses the calls by which a page claims the right to say ACCEPT.
 	mute bool
+	// unhurried leaves a refusal on the page until somebody clicks.
+	unhurried bool
 }
 
 func openMall(t *testing.T, change func(*gateway.Config)) *mall {
@@ -95,13 +98,18 @@ func openMall(t *testing.T, change func(*gateway.Config)) *mall {
 func (m *mall) listen(address string) net.Listener {
 	m.t.Helper()
 	var config net.ListenConfig
-	listener, err := config.Listen(m.t.Context(), "tcp", address)
-	require.NoError(m.t, err)
+	var listener net.Listener
+	// Somebody else may have a port for a while that was given back.
+	require.Eventually(m.t, func() bool {
+		var err error
+		listener, err = config.Listen(m.t.Context(), "tcp", address)
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
 	return listener
 }
 
 func (m *mall) serve(listener net.Listener) {
-	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.mu.Lock()
 		if r.URL.Path == "/shop/pay/start" {
 			m.started++
@@ -111,13 +119,43 @@ func (m *mall) serve(listener net.Listener) {
 		if lost {
 			panic(http.ErrAbortHandler)
 		}
-		m.handler.ServeHTTP(w, r)
+		m.handler.ServeHTTP(clock{w, m}, r)
 	})}
 	m.mu.Lock()
 	m.server = server
 	m.mu.Unlock()
 	go func() { _ = server.Serve(listener) }()
 }
+
+// hurry has refusals leave the page by themselves, or not.
+func (m *mall) hurry(yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unhurried = !yes
+}
+
+// clock says in the answers of a mall that is not in a hurry that nothing leaves the page by itself.
+type clock struct {
+	http.ResponseWriter
+
+	mall *mall
+}
+
+var leaves = regexp.MustCompile(`"after":\d+`)
+
+func (c clock) Write(p []byte) (int, error) {
+	c.mall.mu.Lock()
+	unhurried := c.mall.unhurried
+	c.mall.mu.Unlock()
+	if !unhurried {
+		return c.ResponseWriter.Write(p)
+	}
+	_, err := c.ResponseWriter.Write(leaves.ReplaceAll(p, []byte(`"after":3600000`)))
+	return len(p), err
+}
+
+// Unwrap is for an [http.ResponseController].
+func (c clock) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // halt takes the gateway's server down, as a crash would.
 func (m *mall) halt() {
@@ -200,7 +238,7 @@ func reopen(page *browsertest.Page) {
 // onScreen waits until a payment is on the terminal's screen.
 func (m *mall) onScreen(device *testserver.Device) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 	defer cancel()
 	_, err := device.WaitTransaction(ctx)
 	require.NoError(m.t, err, "the payment is on the terminal's screen")
@@ -227,7 +265,7 @@ func TestBrowserPairThenPay(t *testing.T) {
 	pay.Shows("h1", "This store is not connected")
 	till.Screenshot("pay-not-connected")
 	// People take their time: the window has looked more than once before the store is connected.
-	require.Eventually(t, func() bool { return m.starts() > 2 }, 30*time.Second, 50*time.Millisecond, "it looks again and again")
+	require.Eventually(t, func() bool { return m.starts() > 2 }, time.Minute, 50*time.Millisecond, "it looks again and again")
 	pairingPage := till.OpenLink(wide, func() { pay.Click("a", "Connect this store") })
 	main := pairingPage.Main()
 	main.Shows("button", "Connect")
@@ -262,6 +300,7 @@ func TestBrowserDeclineAndCancel(t *testing.T) {
 	pay := sell(till)
 	m.onScreen(device)
 	assert.Equal(t, "true", till.Main().Text("document.getElementById('close').hidden"), "the cashier can't leave while the terminal has the payment")
+	m.hurry(false)
 	require.NoError(t, device.Decline())
 	pay.Shows("h1", "Declined")
 	till.Screenshot("pay-declined")
@@ -274,7 +313,14 @@ func TestBrowserDeclineAndCancel(t *testing.T) {
 	require.NoError(t, device.Cancel())
 	pay.Shows("h1", "Cancelled")
 	till.Screenshot("pay-cancelled")
+	pay.Click("button", "Back to the sale")
+	till.Main().Shows("#status", "Declined")
+
 	// Without a click it goes back by itself.
+	m.hurry(true)
+	till.Main().Click("#pay", "Credit Card")
+	m.onScreen(device)
+	require.NoError(t, device.Cancel())
 	till.Main().Shows("#status", "Declined")
 
 	till.Main().Click("#pay", "Credit Card")
@@ -345,6 +391,7 @@ func TestBrowserLostReply(t *testing.T) {
 
 func TestBrowserLostReplyIsResolvedByAnOperator(t *testing.T) {
 	m := openMall(t, nil)
+	m.hurry(false)
 	m.connect()
 	m.pair(testserver.RegisterMain, 0)
 	till := m.till(browsertest.Start(t), testserver.RegisterMain, "")
@@ -358,6 +405,7 @@ func TestBrowserLostReplyIsResolvedByAnOperator(t *testing.T) {
 	_, err = m.router.Resolve(t.Context(), parked[0].ID, pairing.Resolution{Outcome: tillroute.Declined, By: "Ann", Reason: "the journal has nothing"})
 	require.NoError(t, err)
 	pay.Shows("h1", "Declined")
+	pay.Click("button", "Back to the sale")
 	till.Main().Shows("#status", "Declined")
 	assert.Empty(t, m.charges())
 }
@@ -376,7 +424,7 @@ func TestBrowserReopenWhilePending(t *testing.T) {
 	// While nobody looks, it is approved: the next one to look hands it to the sale.
 	till.Reload()
 	require.NoError(t, device.Approve())
-	require.Eventually(t, func() bool { return len(m.charges()) == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(m.charges()) == 1 }, time.Minute, 10*time.Millisecond)
 	reopen(till)
 	main.Shows("#status", "The sale is closed")
 	assert.Equal(t, []int64{550}, m.charges(), "the card was charged once")
@@ -474,7 +522,8 @@ func TestBrowserOtherOriginsAreIgnored(t *testing.T) {
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		query := url.Values{"amount": {"8.00"}, "origin": {"http://" + r.Host}, "register_id": {testserver.RegisterMain}}
-		_, _ = w.Write([]byte("<ol></ol><script>window.onmessage = e => { const li = document.createElement('li'); li.textContent = e.data; document.querySelector('ol').append(li) }</script>" +
+		_, _ = w.Write([]byte("<ol></ol><script>window.onmessage = e => { const li = document.createElement('li'); li.textContent = e.data; document.querySelector('ol').append(li);" +
+			"if (li.textContent.includes('ACCEPT')) setTimeout(() => { document.title = document.querySelector('li:last-child').textContent }, 5000) }</script>" +
 			"<iframe src='" + m.handler.GatewayURL() + "?" + query.Encode() + "'></iframe><iframe src='" + evil.URL + "'></iframe>"))
 	}))
 	t.Cleanup(host.Close)
@@ -485,7 +534,7 @@ func TestBrowserOtherOriginsAreIgnored(t *testing.T) {
 	page.Main().Until("document.querySelectorAll('li').length >= 4")
 	page.Frame(evil.URL).Until("Number(document.title) > 20")
 	assert.Zero(t, m.starts(), "what the other site says is not heard")
-	assert.Contains(t, page.Frame(payFrame).Text("document.body.innerText"), "Asking the till")
+	assert.Regexp(t, "Asking the till|The till doesn't answer", page.Frame(payFrame).Text("document.body.innerText"))
 	// The sell screen itself is heard.
 	page.Main().Do("frames[0].postMessage(`" + forged + "`, '*')")
 	m.onScreen(device)
@@ -494,6 +543,8 @@ func TestBrowserOtherOriginsAreIgnored(t *testing.T) {
 	assert.Equal(t, []string{`{"step":"SETUP","setup":{"enable_close":false}}`, `{"step":"DATA"}`}, strings.Fields(heard))
 	require.NoError(t, device.Approve())
 	page.Main().Shows("li", "ACCEPT")
+	page.Main().Until("document.title")
+	assert.Contains(t, page.Main().Text("document.title"), "ACCEPT", "a sell screen that takes its time is told nothing more")
 }
 
 func TestBrowserForeignSitesCannotFrameThePage(t *testing.T) {

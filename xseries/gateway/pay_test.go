@@ -407,7 +407,7 @@ func (w *window) now() screen {
 // until follows the payment until it has come so far.
 func (w *window) until(far func(screen) bool) screen {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	var last screen
 	for ctx.Err() == nil {

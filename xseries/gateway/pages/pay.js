@@ -11,6 +11,7 @@
 	var pollEvery = 1500;
 	var answerTime = 20000; // a request without an answer until then is lost
 	var claimAnswer = 3000; // the same for a claim
+	var closeTime = 10000; // how long the sell screen may take to close the page: it writes the payment down before
 	var readTime = 700; // a second click that comes sooner was not meant for the question that has taken the button's place
 
 	var pay = document.getElementById("pay");
@@ -171,7 +172,7 @@
 			setTrouble("The till has not closed this window. Look at the sale: if it shows how this ended, close the window; if it doesn't, tell the till again.");
 			setActions([button("Tell the till again", true, function () { post(told); })]);
 			setClosable(true);
-		}, 4000);
+		}, closeTime);
 	}
 
 	// What goes to the gateway.
