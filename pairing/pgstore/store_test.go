@@ -18,7 +18,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { os.Exit(pgtest.Exit(code)) }))
+	goleak.VerifyTestMain(patiently{m}, goleak.Cleanup(func(code int) { os.Exit(pgtest.Exit(code)) }))
+}
+
+// patiently runs tests and waits for what a busy database lets end late.
+type patiently struct{ *testing.M }
+
+func (m patiently) Run() int {
+	code := m.M.Run()
+	for end := time.Now().Add(time.Minute); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
+		<-time.After(10 * time.Millisecond)
+	}
+	return code
 }
 
 // opened is a store and where it is.
