@@ -197,10 +197,10 @@ func (k *kit) everything() string {
 }
 
 // timed does something and returns how long it took.
-func timed(do func() error) (err error, took time.Duration) { //nolint:revive,staticcheck // the error is the answer.
+func timed(do func() error) (took time.Duration, err error) {
 	began := time.Now()
 	err = do()
-	return err, time.Since(began)
+	return time.Since(began), err
 }
 
 func endedContext(k *kit) {
@@ -210,10 +210,10 @@ func endedContext(k *kit) {
 	defer cancel()
 	for _, c := range s.calls {
 		for _, ctx := range []context.Context{cancelled(k.Context()), late} {
-			err, took := timed(func() error { return c.do(ctx, k.store) })
+			took, err := timed(func() error { return c.do(ctx, k.store) })
 			for range 2 {
 				if took >= time.Second { // The machine may have stood still; a store that waits does so each time.
-					_, took = timed(func() error { return c.do(ctx, k.store) })
+					took, _ = timed(func() error { return c.do(ctx, k.store) })
 				}
 			}
 			k.rule(errors.Is(err, ctx.Err()), "a context that has ended gives an error that matches it",
