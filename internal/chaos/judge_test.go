@@ -162,15 +162,21 @@ func TestJudge(t *testing.T) {
 		},
 		"sent late by a node that stood still before it had its claim": {
 			func(h *History) {
-				h.Events[1].Since = 2 * second
-				h.Stalls = []Stall{{Node: "n1", From: 9 * second, To: 11 * second}, {From: 9 * second, To: 13 * second}}
+				h.Events[1].Since = 3 * second / 2
+				h.Stalls = []Stall{
+					{Node: "n1", From: 9 * second, To: 11 * second}, {Node: "n1", From: 23 * second / 2, To: 12 * second},
+					{From: 9 * second, To: 13 * second},
+				}
 			},
 			lateSends, nil,
 		},
 		"taken over late though the machine stood still before": {
 			func(h *History) {
 				h.Events[6].To = 26 * second
-				h.Stalls = []Stall{{From: 20 * second, To: 23 * second}, {Node: "n0", From: 23 * second, To: 26 * second}}
+				h.Stalls = []Stall{
+					{From: 20 * second, To: 23*second + 9*second/10}, {From: 23 * second, To: 23*second + 9*second/10}, // its disk, too
+					{Node: "n0", From: 23 * second, To: 26 * second},
+				}
 			},
 			slowRecovery, nil,
 		},
