@@ -164,7 +164,8 @@ func TestJudge(t *testing.T) {
 			func(h *History) {
 				h.Events[1].Since = 3 * second / 2
 				h.Stalls = []Stall{
-					{Node: "n1", From: 9 * second, To: 11 * second}, {Node: "n1", From: 23 * second / 2, To: 12 * second},
+					{Node: "n1", From: 9 * second, To: 11 * second},
+					{Node: "n1", From: 23 * second / 2, To: 12 * second},
 					{From: 9 * second, To: 13 * second},
 				}
 			},
@@ -174,7 +175,8 @@ func TestJudge(t *testing.T) {
 			func(h *History) {
 				h.Events[6].To = 26 * second
 				h.Stalls = []Stall{
-					{From: 20 * second, To: 23*second + 9*second/10}, {From: 23 * second, To: 23*second + 9*second/10}, // its disk, too
+					{From: 20 * second, To: 23*second + 9*second/10},
+					{From: 23 * second, To: 23*second + 9*second/10}, // its disk, too
 					{Node: "n0", From: 23 * second, To: 26 * second},
 				}
 			},
