@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,12 +33,20 @@ func TestBreaks(t *testing.T) {
 				s = small("deliveries", 2000)
 			}
 			s.Break = name
-			h, err := play(t.Context(), s, t.Output())
-			require.NoError(t, err)
-			v := judge(h)
-			for _, finding := range want {
-				assert.Positive(t, v.Bad(finding), "%s was not noticed", finding)
+			var h *History
+			var missed []string
+			for range 3 { // On a machine that stands still too little may happen.
+				var err error
+				h, err = play(t.Context(), s, t.Output())
+				require.NoError(t, err)
+				v := judge(h)
+				missed = slices.DeleteFunc(slices.Clone(want), func(finding string) bool { return v.Bad(finding) > 0 })
+				if len(missed) == 0 {
+					break
+				}
+				s.Seed++
 			}
+			assert.Empty(t, missed, "this was not noticed")
 			var out bytes.Buffer
 			require.ErrorIs(t, report(h, &out, t.TempDir()), errBad)
 			assert.Contains(t, out.String(), "-replay", "how to judge it again")

@@ -175,6 +175,9 @@ func (c *cluster) listen(m *member, out io.Reader) {
 			up := Fault{What: "up", Node: m.name, At: now(), Skew: time.Until(s.Time)}
 			c.recorder.with(func(h *History) { h.Faults = append(h.Faults, up) })
 		}
+		if s.Stall != nil {
+			c.recorder.with(func(h *History) { h.Stalls = append(h.Stalls, *s.Stall) })
+		}
 		if s.Event != nil {
 			c.recorder.with(func(h *History) { h.Events = append(h.Events, *s.Event) })
 		}

@@ -207,7 +207,7 @@ func (b *bills) part(ctx context.Context, dsn string, d delivering, broken strin
 	for i := range 2 {
 		// Two handles on a file would do little but wait for each other.
 		if i == 0 || !strings.HasPrefix(dsn, "sqlite:") {
-			store, err := open(ctx, dsn)
+			store, err := open(ctx, dsn, patient)
 			if err != nil {
 				return 0, err
 			}

@@ -25,6 +25,7 @@ type History struct {
 	Events      []Event
 	Faults      []Fault
 	Rows        []Row
+	Stalls      []Stall `json:",omitempty"`
 	// Problems are what went wrong with the run itself, such as a node that ended without being killed.
 	Problems []string
 

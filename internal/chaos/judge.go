@@ -413,15 +413,20 @@ func (c *collated) stale() Finding {
 // between is how long a busy machine may hold a node up between its look at the clock and its send.
 const between = 100 * time.Millisecond
 
-// late looks for payments that were sent though half of their lease had gone when the node looked at its clock.
+// late looks for payments that were sent though half of their lease had gone when the node looked at its clock, which it does when it
+// has the claim. That it stood still afterwards, nobody can help.
 func (c *collated) late() Finding {
 	f := Finding{Name: lateSends}
 	half, between := c.h.Scenario.Lease/2, between+c.h.Scenario.Slack
 	overtaken, heldUp := 0, 0
 	for _, e := range c.h.Events {
+		if e.What != "send" {
+			continue
+		}
+		still := c.stalls(e.Node).within(c.claimed(e), e.From)
 		switch {
-		case e.What != "send" || e.Since <= half:
-		case e.Since <= half+between:
+		case e.Since <= half:
+		case e.Since-still <= half+between:
 			heldUp++
 		default:
 			f.add("%s by %s, %s after its claim", e.Payment, e.Node, e.Since)
@@ -437,9 +442,20 @@ func (c *collated) late() Finding {
 			}
 		}
 	}
-	f.Text = fmt.Sprintf("%d (%d were held up for less than %s; %d charges began after another node had taken over)",
+	f.Text = fmt.Sprintf("%d (%d were held up for less than %s, or stood still; %d charges began after another node had taken over)",
 		f.Bad, heldUp, between, overtaken)
 	return f
+}
+
+// claimed returns when the node that did something had the claim under which it did so.
+func (c *collated) claimed(e Event) time.Duration {
+	had := e.From
+	for _, claim := range c.claims[e.Payment] {
+		if claim.Node == e.Node && claim.Fence == e.Fence && claim.To < had {
+			had = claim.To
+		}
+	}
+	return had
 }
 
 // misadventures are what the run itself did wrong: nothing is proved by it then.

@@ -160,6 +160,28 @@ func TestJudge(t *testing.T) {
 			func(h *History) { h.Events[1].Since = second/2 + between + 1 },
 			lateSends, nil,
 		},
+		"sent late by a node that stood still before it had its claim": {
+			func(h *History) {
+				h.Events[1].Since = 3 * second / 2
+				h.Stalls = []Stall{
+					{Node: "n1", From: 9 * second, To: 11 * second},
+					{Node: "n1", From: 23 * second / 2, To: 12 * second},
+					{From: 9 * second, To: 13 * second},
+				}
+			},
+			lateSends, nil,
+		},
+		"taken over late though the machine stood still before": {
+			func(h *History) {
+				h.Events[6].To = 26 * second
+				h.Stalls = []Stall{
+					{From: 20 * second, To: 23*second + 9*second/10},
+					{From: 23 * second, To: 23*second + 9*second/10}, // its disk, too
+					{Node: "n0", From: 23 * second, To: 26 * second},
+				}
+			},
+			slowRecovery, nil,
+		},
 		"taken over late": {
 			func(h *History) { h.Events[6].To = 26 * second },
 			slowRecovery, nil,
@@ -225,6 +247,18 @@ func TestJudgeAllows(t *testing.T) {
 			h.Scenario.Slack = 10 * second
 			h.Events[1].Since, h.Events[6].To = second/2+between+10*second, 30*second
 			h.Faults = append(h.Faults, Fault{What: "healed", At: 12 * second})
+		},
+		"sent late by a node that stood still": func(h *History) {
+			h.Events[1].Since = second
+			h.Stalls = []Stall{{Node: "n1", From: 11*second + second/10, To: 12 * second}}
+		},
+		"a late takeover on a machine that stood still": func(h *History) {
+			h.Events[6].To = 26 * second
+			h.Stalls = []Stall{{From: 23 * second, To: 24 * second}, {From: 23*second + second/2, To: 24*second + second/2}}
+		},
+		"nothing written while the machine stood still": func(h *History) {
+			h.Faults = append(h.Faults, Fault{What: "healed", At: 12 * second})
+			h.Stalls = []Stall{{From: 13 * second, To: 23 * second}}
 		},
 		"never acknowledged, and not there": func(h *History) {
 			h.Submissions = append(h.Submissions, &Submission{ID: "p9", Terminal: "t", Amount: "1", Called: second})

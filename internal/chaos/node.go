@@ -37,12 +37,13 @@ type node struct {
 	out *json.Encoder
 }
 
-// said is a line that a node writes to its standard output: where it listens, or an event.
+// said is a line that a node writes to its standard output: where it listens, an event, or that it stood still.
 type said struct {
 	Ready string `json:",omitempty"`
 	// Time is what the node takes for the time when it is ready.
 	Time  time.Time `json:",omitzero"`
 	Event *Event    `json:",omitempty"`
+	Stall *Stall    `json:",omitempty"`
 }
 
 // The messages between the submitters and a node.
@@ -77,7 +78,7 @@ func runNode(in io.Reader, out io.Writer) error {
 		os.Exit(3) // The judge is gone.
 	}()
 	ctx := context.Background()
-	inner, err := patientlyOpen(ctx, n.config.DSN)
+	inner, err := patientlyOpen(ctx, n.config.DSN, 0)
 	if err != nil {
 		return err
 	}
@@ -108,15 +109,18 @@ func runNode(in io.Reader, out io.Writer) error {
 	mux.HandleFunc("POST /withdraw/{id}", n.withdraw)
 	mux.HandleFunc("POST /orders", n.order)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	go pulse(ctx, beat, func() {}, func(from, to time.Duration) {
+		n.say(said{Stall: &Stall{Node: n.config.Name, From: from, To: to}})
+	})
 	go func() { _ = n.router.Run(ctx) }()
 	n.say(said{Ready: "http://" + listener.Addr().String(), Time: time.Now()})
 	return server.Serve(listener)
 }
 
 // patientlyOpen opens a store that may be away for a moment.
-func patientlyOpen(ctx context.Context, dsn string) (pairing.Store, error) {
+func patientlyOpen(ctx context.Context, dsn string, timeout time.Duration) (pairing.Store, error) {
 	for end := time.Now().Add(openTime); ; pause(ctx, 50*time.Millisecond) {
-		s, err := open(ctx, dsn)
+		s, err := open(ctx, dsn, timeout)
 		if err == nil || !errors.Is(err, tillroute.ErrUnavailable) || time.Now().After(end) {
 			return s, err
 		}

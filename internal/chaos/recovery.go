@@ -10,7 +10,7 @@ import (
 const spare = time.Second
 
 // recovery measures how long a payment that was under way on a node that died or was frozen waited for another one.
-// Time in which no node ran at all doesn't count.
+// Time in which no node ran at all, or the machine stood still, doesn't count.
 //
 // A fence that is missing is a claim of a node that took over and died before it could say so. When it did nobody
 // knows: such takeovers are counted and not measured.
@@ -22,7 +22,7 @@ func (c *collated) recovery() Finding {
 			ends[fault.Node] = append(ends[fault.Node], fault.At)
 		}
 	}
-	idle := c.idle()
+	idle := c.idle().and(c.stalls(""))
 	var took []time.Duration
 	missing := 0
 	for _, claims := range c.claims {
@@ -109,9 +109,10 @@ const backTime = 5 * time.Second
 
 // resume measures how long it took until something was written after the store, or the way to it, was back. The
 // damage "healed" says when that was, and for which node; none means that it was for all. If it was gone again before
-// anything was written, there is nothing to measure.
+// anything was written, there is nothing to measure. Time in which the machine stood still doesn't count.
 func (c *collated) resume() Finding {
 	f := Finding{Name: slowResume}
+	still := c.stalls("").and(nil)
 	var took []time.Duration
 	again := 0
 	for i, fault := range c.h.Faults {
@@ -129,7 +130,7 @@ func (c *collated) resume() Finding {
 		case ok && (first < 0 || next < first):
 			again++
 		case first >= 0:
-			took = append(took, first-fault.At)
+			took = append(took, first-fault.At-still.within(fault.At, first))
 		}
 	}
 	if len(took) == 0 {

@@ -107,6 +107,12 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 		return nil, err
 	}
 	defer r.cut()
+	unwatch, err := r.watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	unwatch = sync.OnceFunc(unwatch)
+	defer unwatch()
 	r.cluster = newCluster(r.recorder, r.nodeConfig)
 	if s.Name == "skew" {
 		if err := r.skewNodes(ctx); err != nil {
@@ -119,6 +125,7 @@ func play(ctx context.Context, s Scenario, progress io.Writer) (*History, error)
 		return nil, err
 	}
 	r.cluster.stop()
+	unwatch()
 	if err := r.readRows(ctx); err != nil {
 		return nil, err
 	}
@@ -169,7 +176,7 @@ func (r *run) prepare(ctx context.Context) error {
 	default:
 		return fmt.Errorf("there is no store %q", r.Store)
 	}
-	store, err := open(ctx, r.dsn)
+	store, err := open(ctx, r.dsn, patient)
 	if err != nil {
 		return err
 	}
@@ -230,7 +237,7 @@ func (r *run) damage(ctx context.Context, do damage) error {
 
 // ready waits until a node is.
 func (r *run) ready(ctx context.Context) bool {
-	for range 1500 {
+	for range 6000 {
 		if _, ok := r.cluster.pickHealthy(); ok {
 			return true
 		}
@@ -244,7 +251,7 @@ func (r *run) ready(ctx context.Context) bool {
 
 // settle waits until no payment is open any more, or gives up.
 func (r *run) settle(ctx context.Context) error {
-	store, err := patientlyOpen(ctx, r.dsn)
+	store, err := patientlyOpen(ctx, r.dsn, patient)
 	if err != nil {
 		return err
 	}
@@ -266,7 +273,7 @@ func (r *run) settle(ctx context.Context) error {
 
 // readRows reads what the store has in the end.
 func (r *run) readRows(ctx context.Context) error {
-	store, err := patientlyOpen(ctx, r.dsn)
+	store, err := patientlyOpen(ctx, r.dsn, patient)
 	if err != nil {
 		return err
 	}

@@ -14,12 +14,15 @@ import (
 	"github.com/tillroute/tillroute/pairing/sqlitestore"
 )
 
-// open opens the store that a name stands for: "sqlite:PATH" or "postgres://…".
-func open(ctx context.Context, dsn string) (pairing.Store, error) {
+// patient is a timeout for what is not tried out.
+const patient = time.Minute
+
+// open opens the store that a name stands for: "sqlite:PATH" or "postgres://…". A timeout of zero is the store's own.
+func open(ctx context.Context, dsn string, timeout time.Duration) (pairing.Store, error) {
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		return sqlitestore.Open(ctx, sqlitestore.Config{Path: path})
+		return sqlitestore.Open(ctx, sqlitestore.Config{Path: path, BusyTimeout: timeout})
 	}
-	return pgstore.Open(ctx, pgstore.Config{DSN: tillroute.Secret(dsn)})
+	return pgstore.Open(ctx, pgstore.Config{DSN: tillroute.Secret(dsn), Timeout: timeout})
 }
 
 // The ways to break a node. The judge has to notice each.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -77,14 +78,17 @@ func binary(name string) (string, error) {
 	return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil
 }
 
-// FreePort returns a TCP port of this machine that nobody uses.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it doesn't block.
-	if err != nil {
-		return 0, err
+// FreePort returns a TCP port of this machine that nobody uses. It is one of those that are given to nobody who asks for any, so
+// that it stays free: until the server has been started, and while it is down.
+func FreePort() (port int, err error) {
+	for range 100 {
+		port = 20_000 + rand.IntN(12_000) //nolint:gosec // not a secret.
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil { //nolint:noctx // it doesn't block.
+			return port, l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // what a TCP listener has.
+	return 0, err
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.folder, "data") }
@@ -122,7 +126,7 @@ func (c *Cluster) Start() error {
 		return err
 	}
 	c.cmd = cmd
-	if err := c.wait(30 * time.Second); err != nil {
+	if err := c.wait(2 * time.Minute); err != nil {
 		text, _ := os.ReadFile(log.Name())
 		return errors.Join(fmt.Errorf("%w: %s", err, bytes.TrimSpace(text)), c.Stop(syscall.SIGQUIT))
 	}

@@ -68,7 +68,7 @@ func Schema(tb testing.TB) string {
 	url := URL(tb)
 	name := "test_" + strings.ToLower(rand.Text()[:12])
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, url)
 		if err != nil {

@@ -105,6 +105,7 @@ func faults() map[string]fault {
 		"reuses versions of grants":                      {"Tokens/Delete", func(s *timed) pairing.Store { return reusesGrants{s} }},
 		"unlimited":                                      {"Rules/NoLimitGivesNothing", func(s *timed) pairing.Store { return unlimited{s} }},
 		"leaves a trace":                                 {"Rules/EndedContextLeavesNoTrace", func(s *timed) pairing.Store { return leavesTrace{s} }},
+		"notices late":                                   {"Rules/EndedContextLeavesNoTrace", func(s *timed) pairing.Store { return noticesLate{s} }},
 		"works after close":                              {"Rules/NothingAfterClose", func(s *timed) pairing.Store { return worksAfterClose{s} }},
 		"plain errors":                                   {"Payments/NotFound", func(s *timed) pairing.Store { return plainErrors{s} }},
 		"resends, seen by the model":                     {"Model/RandomOperations", func(s *timed) pairing.Store { return resends{s} }},
@@ -909,6 +910,16 @@ func (s leavesTrace) AcceptPayment(ctx context.Context, r pairing.Request) (pair
 		return pairing.Payment{}, pairing.Errorf(tillroute.KindCanceled, ctx.Err(), "given up")
 	}
 	return p, err
+}
+
+// noticesLate looks whether the context has ended when it has waited for something.
+type noticesLate struct{ *timed }
+
+func (s noticesLate) Payment(ctx context.Context, id string) (pairing.Payment, error) {
+	if ctx.Err() != nil {
+		<-time.After(time.Second)
+	}
+	return s.timed.Payment(ctx, id)
 }
 
 type worksAfterClose struct{ *timed }

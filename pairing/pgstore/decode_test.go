@@ -1,7 +1,6 @@
 package pgstore_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -19,11 +18,7 @@ func TestFormats(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			c := config(t)
-			separator := "?"
-			if strings.Contains(c.DSN.Reveal(), "?") {
-				separator = "&"
-			}
-			c.DSN += tillroute.Secret(separator + "default_query_exec_mode=" + mode)
+			c.DSN = with(c.DSN, "default_query_exec_mode="+mode)
 			s := paired(t, c)
 			request := benchRequest(0, 1)
 			request.Amount, request.Data = decimal.RequireFromString("1250"), []byte("\x00\xff\\x'é")

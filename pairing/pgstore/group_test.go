@@ -29,7 +29,7 @@ func together(t *testing.T, s *opened, pool *pgxpool.Pool, calls ...func()) {
 	var all sync.WaitGroup
 	for i, call := range calls {
 		all.Go(call)
-		require.Eventually(t, func() bool { return pgstore.Pending(s.Store) == i+1 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return pgstore.Pending(s.Store) == i+1 }, 2*time.Minute, time.Millisecond)
 	}
 	for _, conn := range taken {
 		conn.Release()
@@ -43,7 +43,7 @@ func TestPaymentsAcceptedTogether(t *testing.T) {
 	pool, err := pgxpool.New(t.Context(), pgtest.URL(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	s := paired(t, pgstore.Config{Pool: pool, Schema: pgtest.Schema(t), Timeout: time.Minute})
+	s := paired(t, pgstore.Config{Pool: pool, Schema: pgtest.Schema(t), Timeout: patient})
 	known, err := s.AcceptPayment(t.Context(), benchRequest(1, 100))
 	require.NoError(t, err)
 	type answer struct {
@@ -91,7 +91,7 @@ func TestPaymentsAcceptedTogetherWhileARegisterMoves(t *testing.T) {
 	pool, err := pgxpool.New(t.Context(), pgtest.URL(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	c := pgstore.Config{Pool: pool, Schema: pgtest.Schema(t), Timeout: time.Minute}
+	c := pgstore.Config{Pool: pool, Schema: pgtest.Schema(t), Timeout: patient}
 	s := paired(t, c)
 	conn, look := other(t), other(t)
 	perform(t, conn, "BEGIN; UPDATE "+c.Schema+".pairings SET serial = '"+benchTerminal(9).Serial+"' WHERE register = '"+benchRegister(1).ID+"'")
@@ -125,7 +125,7 @@ func TestOneOfAGroupIsRefused(t *testing.T) {
 	pool, err := pgxpool.New(t.Context(), pgtest.URL(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	s := paired(t, pgstore.Config{Pool: pool, Schema: pgtest.Schema(t), Timeout: time.Minute})
+	s := paired(t, pgstore.Config{Pool: pool, Schema: pgtest.Schema(t), Timeout: patient})
 	var calls []func()
 	for i := range 5 {
 		calls = append(calls, func() {

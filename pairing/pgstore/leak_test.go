@@ -135,7 +135,7 @@ func TestNothingIsLeftOfAnOutage(t *testing.T) { //nolint:paralleltest // see ab
 	query.Set("application_name", config.Schema)
 	query.Set("pool_max_conns", "8")
 	at.RawQuery = query.Encode()
-	config.DSN, config.Timeout = tillroute.Secret(at.String()), 300*time.Millisecond
+	config.DSN, config.Timeout = tillroute.Secret(at.String()), time.Second
 	look := other(t)
 	connections := func() (n int) {
 		require.NoError(t, look.QueryRow(t.Context(),
@@ -145,9 +145,9 @@ func TestNothingIsLeftOfAnOutage(t *testing.T) { //nolint:paralleltest // see ab
 	before := goleak.IgnoreCurrent()
 
 	// What is prepared has as long as a busy machine needs.
-	patient := config
-	patient.Timeout = time.Minute
-	setup, err := pgstore.Open(t.Context(), patient)
+	preparing := config
+	preparing.Timeout = patient
+	setup, err := pgstore.Open(t.Context(), preparing)
 	require.NoError(t, err)
 	for i := range 10 {
 		_, err := setup.PutPairing(t.Context(), pairing.Pairing{Register: benchRegister(i), Terminal: benchTerminal(i)}, -1)
@@ -158,10 +158,10 @@ func TestNothingIsLeftOfAnOutage(t *testing.T) { //nolint:paralleltest // see ab
 	require.Eventually(t, func() bool {
 		store, err = pgstore.Open(t.Context(), config)
 		return err == nil
-	}, time.Minute, time.Millisecond)
+	}, 2*time.Minute, time.Millisecond)
 	router, err := pairing.New(pairing.Config{
 		Store: store, Drivers: map[string]pairing.Driver{"smartconnect": approver{}},
-		Lease: 400 * time.Millisecond, PollInterval: 50 * time.Millisecond,
+		Lease: 2 * time.Second, PollInterval: 50 * time.Millisecond,
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -197,21 +197,24 @@ func TestNothingIsLeftOfAnOutage(t *testing.T) { //nolint:paralleltest // see ab
 			require.NoError(t, err)
 		},
 		link.cut,
-		func() { link.hang(); <-time.After(time.Second); link.resume() },
-		func() { link.hang(); <-time.After(time.Second); link.cut() },
+		func() { link.hang(); <-time.After(2 * time.Second); link.resume() },
+		func() { link.hang(); <-time.After(2 * time.Second); link.cut() },
 	} {
 		disaster()
 		was := paid()
-		require.Eventually(t, func() bool { return paid() > was+20 }, 60*time.Second, 5*time.Millisecond)
-		require.LessOrEqual(t, connections(), 8+1+2, "the pool's, the one that listens, and those that were just given up")
+		require.Eventually(t, func() bool { return paid() > was+20 }, 2*time.Minute, 5*time.Millisecond)
+		// A busy server takes its time to let go of those that were given up.
+		require.Eventually(t, func() bool { return connections() <= 8+1 }, 2*time.Minute, 5*time.Millisecond, "the pool's, and the one that listens")
 	}
 	cancel()
 	running.Wait()
-	require.Eventually(t, func() bool { return pgstore.Acquired(store) == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return pgstore.Acquired(store) == 0 }, 2*time.Minute, time.Millisecond)
 	began := time.Now()
 	require.NoError(t, store.Close())
-	require.Less(t, time.Since(began), 5*time.Second)
-	require.Eventually(t, func() bool { return connections() == 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Less(t, time.Since(began), 12*time.Second, "the database answers")
+	require.Eventually(t, func() bool { return connections() == 0 }, 2*time.Minute, 10*time.Millisecond)
 	link.cut()
+	// What is left of connections that were given up ends when a busy server answers.
+	assert.Eventually(t, func() bool { return goleak.Find(before) == nil }, time.Minute, 10*time.Millisecond)
 	assert.NoError(t, goleak.Find(before))
 }

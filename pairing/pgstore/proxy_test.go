@@ -74,7 +74,7 @@ max_client_conn = 500
 			_ = c.Close()
 		}
 		return err == nil
-	}, 20*time.Second, 10*time.Millisecond, "pgbouncer takes no connections")
+	}, 2*time.Minute, 10*time.Millisecond, "pgbouncer takes no connections")
 	// Nothing that a connection keeps outlives a transaction: pgx has to do without prepared statements of a name.
 	where := url.URL{
 		Scheme: "postgres", User: url.User(behind.User), Host: addr, Path: "/" + behind.Database,

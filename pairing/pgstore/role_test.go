@@ -27,7 +27,7 @@ func role(t *testing.T) (name string, dsn tillroute.Secret) {
 	name = pgtest.Schema(t)
 	perform(t, other(t), "CREATE ROLE "+name+" LOGIN PASSWORD '"+name+"'")
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, pgtest.URL(t))
 		require.NoError(t, err)

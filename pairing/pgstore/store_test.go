@@ -18,7 +18,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { os.Exit(pgtest.Exit(code)) }))
+	goleak.VerifyTestMain(patiently{m}, goleak.Cleanup(func(code int) { os.Exit(pgtest.Exit(code)) }))
+}
+
+// patiently runs tests and waits for what a busy database lets end late.
+type patiently struct{ *testing.M }
+
+func (m patiently) Run() int {
+	code := m.M.Run()
+	for end := time.Now().Add(time.Minute); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
+		<-time.After(10 * time.Millisecond)
+	}
+	return code
 }
 
 // opened is a store and where it is.
@@ -38,8 +49,11 @@ func open(t *testing.T, c pgstore.Config) *opened {
 
 func config(tb testing.TB) pgstore.Config {
 	tb.Helper()
-	return pgstore.Config{DSN: tillroute.Secret(pgtest.URL(tb)), Schema: pgtest.Schema(tb)}
+	return pgstore.Config{DSN: tillroute.Secret(pgtest.URL(tb)), Schema: pgtest.Schema(tb), Timeout: patient}
 }
+
+// patient is a Timeout for tests that aren't about it: no machine is so busy that its database takes longer.
+const patient = 2 * time.Minute
 
 // schemas are stores for one test after the other: they share a pool, and a schema is used again when its test is over.
 // To make one for each of some hundred tests takes longer than all that they do.
@@ -62,7 +76,7 @@ func harness(tb testing.TB, c pgstore.Config, free ...string) pairingtest.Harnes
 		Open: func(t *testing.T) pairing.Store {
 			t.Helper()
 			return open(t, pgstore.Config{
-				Pool: pool, ListenDSN: c.ListenDSN, Schema: all.take(t), Timeout: time.Minute, // on a busy machine, too
+				Pool: pool, ListenDSN: c.ListenDSN, Schema: all.take(t), Timeout: patient,
 			})
 		},
 		Reopen: reopen,

@@ -35,7 +35,7 @@ func paired(t *testing.T, c Config) *Store {
 // other returns a connection such as another process has.
 func other(t *testing.T, path string) *conn {
 	t.Helper()
-	connector, err := connector(Config{Path: path, BusyTimeout: time.Minute}, "mode=rw")
+	connector, err := connector(Config{Path: path, BusyTimeout: 2 * time.Minute}, "mode=rw")
 	require.NoError(t, err)
 	c, err := connect(t.Context(), connector)
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func together(t *testing.T, s *Store, dos ...func(context.Context, *conn) error)
 			errs[i] = s.group.write(t.Context(), do)
 			done <- i
 		}()
-		require.Eventually(t, func() bool { return waiters(s) == i+1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return waiters(s) == i+1 }, time.Minute, time.Millisecond)
 	}
 	open()
 	for range dos {
@@ -165,7 +165,7 @@ func TestFailedCommitFailsAll(t *testing.T) {
 func TestCallerLeavesWhileTheDatabaseIsLocked(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
-	s := paired(t, Config{Path: path})
+	s := paired(t, Config{Path: path, BusyTimeout: 2 * time.Minute})
 	holder := other(t, path)
 	run(t, holder, "BEGIN IMMEDIATE")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -174,11 +174,11 @@ func TestCallerLeavesWhileTheDatabaseIsLocked(t *testing.T) {
 		_, err := s.AcceptPayment(ctx, benchRequest(0, 1))
 		result <- err
 	}()
-	require.Eventually(t, func() bool { return waiters(s) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return waiters(s) == 1 }, time.Minute, time.Millisecond)
 	began := time.Now()
 	cancel()
 	err := <-result
-	require.Less(t, time.Since(began), 500*time.Millisecond)
+	require.Less(t, time.Since(began), 30*time.Second, "the database stays locked")
 	requireError(t, err, context.Canceled, tillroute.Failed)
 	_, err = s.Payment(t.Context(), benchRequest(0, 1).ID)
 	require.ErrorIs(t, err, tillroute.ErrNotFound, "what is committed can be read while the database is locked")
@@ -207,7 +207,7 @@ func TestCallerLeavesWhileItIsWritten(t *testing.T) {
 	cancel()
 	requireError(t, <-result, context.Canceled, tillroute.Unknown)
 	close(gate)
-	require.Eventually(t, func() bool { return len(codes(t, s)) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(codes(t, s)) == 1 }, time.Minute, time.Millisecond)
 }
 
 func TestLockedDatabase(t *testing.T) {
@@ -271,7 +271,8 @@ func TestDatabaseThatCanOnlyBeRead(t *testing.T) {
 func TestTwoStoresOnOneFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
-	stores := []*Store{paired(t, Config{Path: path}), paired(t, Config{Path: path})}
+	c := Config{Path: path, BusyTimeout: 2 * time.Minute} // on a busy machine, too
+	stores := []*Store{paired(t, c), paired(t, c)}
 	errs := make(chan error)
 	for i := range 200 {
 		go func() {

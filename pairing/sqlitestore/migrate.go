@@ -25,8 +25,8 @@ const applicationID = 0x54696c6c
 
 // useLog switches the database to its write-ahead log. SQLite doesn't wait for other connections when it does so.
 func useLog(ctx context.Context, c *conn, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+	late := time.NewTimer(timeout)
+	defer late.Stop()
 	for {
 		var mode string
 		_, err := c.one(ctx, func(r *row) { mode = r.text() }, "PRAGMA journal_mode = WAL")
@@ -40,6 +40,9 @@ func useLog(ctx context.Context, c *conn, timeout time.Duration) error {
 		again := time.NewTimer(5 * time.Millisecond)
 		select {
 		case <-ctx.Done():
+			again.Stop()
+			return err
+		case <-late.C:
 			again.Stop()
 			return err
 		case <-again.C:

@@ -120,13 +120,19 @@ func TestOpenGivesUpWithItsContext(t *testing.T) {
 	require.NoFileExists(t, path)
 }
 
+// A disk that is slow is no other process.
+func TestOpenWaitsForTheDisk(t *testing.T) {
+	t.Parallel()
+	paired(t, Config{BusyTimeout: time.Nanosecond})
+}
+
 func TestManyOpenANewFileAtOnce(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	stores, errs := make([]*Store, 16), make([]error, 16)
 	var all sync.WaitGroup
 	for i := range stores {
-		all.Go(func() { stores[i], errs[i] = Open(t.Context(), Config{Path: path}) })
+		all.Go(func() { stores[i], errs[i] = Open(t.Context(), Config{Path: path, BusyTimeout: 2 * time.Minute}) })
 	}
 	all.Wait()
 	for i, s := range stores {

@@ -56,7 +56,7 @@ func TestWhatComesMeanwhileGoesTogether(t *testing.T) {
 	for n := range 6 {
 		write(n + 1)
 	}
-	require.Eventually(t, func() bool { return q.Len() == 6 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return q.Len() == 6 }, time.Minute, time.Millisecond)
 	close(gate)
 	all.Wait()
 	require.True(t, q.Close())
@@ -87,7 +87,7 @@ func TestLeaving(t *testing.T) {
 	go func() { results[0] <- q.Write(first, 1) }()
 	<-taken
 	go func() { results[1] <- q.Write(second, 2) }()
-	require.Eventually(t, func() bool { return q.Len() == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return q.Len() == 1 }, time.Minute, time.Millisecond)
 	leaveSecond()
 	requireOutcome(t, <-results[1], context.Canceled, tillroute.Failed)
 	leaveFirst()
@@ -119,7 +119,7 @@ func TestLanes(t *testing.T) {
 	for n := range 10 {
 		all.Go(func() { assert.NoError(t, q.Write(t.Context(), n)) })
 	}
-	require.Eventually(t, func() bool { return at.Load() == lanes && q.Len() == 10-lanes }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return at.Load() == lanes && q.Len() == 10-lanes }, time.Minute, time.Millisecond)
 	close(gate)
 	all.Wait()
 	q.Close()
