@@ -328,8 +328,8 @@ func (r *restaurant) pay(ctx context.Context, v view, q *http.Request) error {
 		return err
 	}
 	tip := decimal.Zero
-	if text := strings.ReplaceAll(strings.TrimSpace(q.FormValue("tip")), ",", "."); text != "" {
-		if tip, err = tillroute.ParseAmount(text, r.currency); err != nil {
+	if text := strings.TrimSpace(q.FormValue("tip")); text != "" {
+		if tip, err = r.typed(text); err != nil {
 			return err
 		}
 	}
@@ -355,7 +355,7 @@ func (r *restaurant) part(left string, due decimal.Decimal, q *http.Request) (de
 	case "all":
 		return due, nil
 	case "part":
-		part, err := tillroute.ParseAmount(strings.ReplaceAll(amount, ",", "."), r.currency)
+		part, err := r.typed(amount)
 		if err == nil && part.GreaterThan(due) {
 			err = fmt.Errorf("only %s %s are left to be paid", left, r.currency)
 		}
@@ -373,6 +373,25 @@ func (r *restaurant) part(left string, due decimal.Decimal, q *http.Request) (de
 	default:
 		return decimal.Zero, errors.New("say how much is to be paid: all, a part or one equal share")
 	}
+}
+
+// typed reads what a guest has typed, whose decimals may begin with a comma. In 1,000 it may have been meant to separate thousands.
+func (r *restaurant) typed(text string) (decimal.Decimal, error) {
+	plain := strings.ReplaceAll(text, ",", ".")
+	amount, err := tillroute.ParseAmount(plain, r.currency)
+	if err != nil {
+		return amount, err
+	}
+	longest, err := tillroute.FormatAmount(amount, r.currency)
+	if err == nil && decimals(plain) > decimals(longest) {
+		err = fmt.Errorf("%q could be two amounts: type it without a mark between the thousands", text)
+	}
+	return amount, err
+}
+
+func decimals(amount string) int {
+	_, after, _ := strings.Cut(amount, ".")
+	return len(after)
 }
 
 // settle does what a waiter has decided about a payment that is in doubt at its terminal, or that the check doesn't have.

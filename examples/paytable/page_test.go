@@ -99,7 +99,8 @@ func TestPagesOfOthers(t *testing.T) {
 	}
 }
 
-// TestOnlyWhatWasChosenIsPaid sends what a form holds whose script has not run: what was typed and what is marked differ.
+// TestOnlyWhatWasChosenIsPaid sends what a form holds whose script has not run: what was typed and what is marked differ; and amounts
+// that could be two.
 func TestOnlyWhatWasChosenIsPaid(t *testing.T) {
 	t.Parallel()
 	r, err := start(t.Context(), "127.0.0.1:0", filepath.Join(t.TempDir(), "x.db"), io.Discard)
@@ -111,6 +112,9 @@ func TestOnlyWhatWasChosenIsPaid(t *testing.T) {
 		"or leave the amount empty":   {"pay": {"share"}, "amount": {"10"}, "payers": {"3"}},
 		"or leave the number empty":   {"pay": {"part"}, "amount": {"10"}, "payers": {"3"}},
 		"how many share the check":    {"pay": {"share"}},
+		"could be two amounts":        {"pay": {"part"}, "amount": {"1,000"}},
+		"could be two amounts: type":  {"pay": {"part"}, "amount": {"2.000"}},
+		"1,000&#34; could be two":     {"pay": {"all"}, "tip": {"1,000"}},
 		"say how much is to be paid":  {},
 		"say how much is to be paid:": {"pay": {"everything"}},
 	} {
