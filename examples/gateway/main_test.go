@@ -57,7 +57,7 @@ func TestBrowserFirstVisit(t *testing.T) {
 	p := programtest.NewProcess(t)
 	p.Start()
 	url := p.Line()
-	b := browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "Failed to fetch")
+	b := browsertest.Start(t, "net::ERR_", "Failed to fetch", "network error")
 	page := b.Open(url, 1280)
 	main := page.Main()
 	main.Until("document.body.dataset.ready === 'till'")

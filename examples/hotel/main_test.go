@@ -270,7 +270,7 @@ func TestKilledBetweenPostingAndRecord(t *testing.T) {
 func TestBrowserFirstVisit(t *testing.T) {
 	p := &process{Process: programtest.NewProcess(t), t: t, timeout: "10m"}
 	p.start()
-	b := browsertest.Start(t, "ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "ERR_NETWORK", "Failed to fetch")
+	b := browsertest.Start(t, "net::ERR_", "Failed to fetch", "network error")
 	reception := b.Open(p.url, 1280)
 	hotel := reception.Main()
 	hotel.Until("document.body.dataset.ready === 'hotel'")
