@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,8 +24,12 @@ func diskFaults() []string {
 	}
 }
 
-// diskTime is how long a node works on a disk that fails.
-const diskTime = 2500 * time.Millisecond
+const (
+	// diskTime is how long a node works on a disk that fails, at least.
+	diskTime = 2500 * time.Millisecond
+	// longDiskTime is how long a slow one may take until so many calls are made that one fails.
+	longDiskTime = 15 * time.Second
+)
 
 // disk has the disk below a node fail, in another way each time it is started.
 func disk(ctx context.Context, r *run) error {
@@ -54,7 +59,11 @@ func disk(ctx context.Context, r *run) error {
 		if !r.ready(ctx) {
 			return errors.New("no node is ready any more")
 		}
+		since := now()
 		pause(ctx, diskTime)
+		for done >= 0 && now() < since+longDiskTime && ctx.Err() == nil && !r.diskFailed(since) {
+			pause(ctx, beat)
+		}
 		if v, ok := r.cluster.pickHealthy(); ok && !r.cluster.kill(v, "after its disk failed") {
 			return fmt.Errorf("node %s can't be killed", v.name)
 		}
@@ -65,3 +74,19 @@ func disk(ctx context.Context, r *run) error {
 	}
 	return ctx.Err()
 }
+
+// diskFailed reports whether a caller was told since then that the disk has failed.
+func (r *run) diskFailed(since time.Duration) (failed bool) {
+	r.recorder.with(func(h *History) {
+		for _, e := range slices.Backward(h.Events) {
+			if e.To < since || failed {
+				return
+			}
+			failed = diskError(e)
+		}
+	})
+	return failed
+}
+
+// diskError reports whether a write failed because of the disk.
+func diskError(e Event) bool { return strings.Contains(e.Error, "unavailable") }

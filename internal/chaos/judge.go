@@ -467,7 +467,7 @@ func (c *collated) misadventures() Finding {
 	if len(c.h.Charges) == 0 {
 		f.add("nothing was charged")
 	}
-	if c.h.Scenario.Name == "disk" && !slices.ContainsFunc(c.h.Events, func(e Event) bool { return strings.Contains(e.Error, "unavailable") }) {
+	if c.h.Scenario.Name == "disk" && !slices.ContainsFunc(c.h.Events, diskError) {
 		f.add("no failure of the disk reached a caller")
 	}
 	return f
