@@ -45,7 +45,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	flags.DurationVar(&s.Lease, "lease", time.Second, "the lease")
 	flags.Uint64Var(&s.Seed, "seed", 0, "what to begin with; 0 takes the time")
 	flags.DurationVar(&s.Most, "most", 0, "how long to do it at most; 0 is for ever")
-	flags.DurationVar(&s.Slack, "slack", 0, "how much longer than it should anything may take, on a machine that others use too")
+	flags.DurationVar(&s.Slack, "slack", 0, "how much later than they should recoveries, first writes and sends may be, on a machine that has other work")
 	flags.StringVar(&s.Break, "break", "", "break the nodes: blind, guard, order or overlap; or forget, for deliveries")
 	whole := flags.String("plan", "", "play many scenarios, one after the other: short or full; -store then plays those on one store alone")
 	replay := flags.String("replay", "", "judge a history that was kept again")

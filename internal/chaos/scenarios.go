@@ -32,7 +32,7 @@ type Scenario struct {
 	Seed                        uint64
 	// Most is how long to go on at most, however often the damage was done by then. Zero is for ever.
 	Most time.Duration `json:",omitempty"`
-	// Slack is how much longer than it should anything may take without being bad: the machine has other work.
+	// Slack is how much later than they should recoveries, first writes and sends may be: the machine has other work.
 	Slack time.Duration `json:",omitempty"`
 	// Break breaks the nodes, so that the judge has something to find.
 	Break string `json:",omitempty"`
